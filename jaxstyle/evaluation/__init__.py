@@ -1,0 +1,1 @@
+"""Figures of quality: pure functions of arrays, one metric a file."""

@@ -1,0 +1,1 @@
+"""Generators and discriminators: Flax Linen modules, one architecture a file."""

@@ -1,0 +1,1 @@
+"""The live path of a frame: source -> engine -> sink."""
