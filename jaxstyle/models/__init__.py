@@ -1,1 +1,63 @@
-"""Generators and discriminators: Flax Linen modules, one architecture a file."""
+"""Generators and discriminators: Flax Linen modules, one architecture a file.
+
+To add one, write its module and name it in the table below; a config then chooses it by
+`generator=dict(name=..., <fields of the module>)`.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import flax.linen as nn
+import jax.numpy as jnp
+
+from jaxstyle.errors import UserError
+from jaxstyle.models.animegan2 import AnimeGan2, AnimeGan2Discriminator
+from jaxstyle.models.patch import PatchDiscriminator
+from jaxstyle.models.realtime import Realtime
+
+GENERATORS = {"realtime": Realtime, "animegan2": AnimeGan2}
+DISCRIMINATORS = {"patch": PatchDiscriminator, "animegan2": AnimeGan2Discriminator}
+DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
+
+
+def _build(table: dict[str, type[nn.Module]], kind: str, config: Mapping[str, Any]) -> nn.Module:
+    config = dict(config)
+    name = config.pop("name", None)
+    if name not in table:
+        raise UserError(f"no {kind} named {name!r}; there are: {', '.join(sorted(table))}")
+    module = table[name]
+    fields = {f.name for f in dataclasses.fields(module)} - {"parent", "name"}
+    unknown = sorted(set(config) - fields)
+    if unknown:
+        raise UserError(
+            f"{kind} {name!r} has no option {unknown[0]!r}; "
+            f"its options: {', '.join(sorted(fields))}"
+        )
+    if "dtype" in config:
+        if config["dtype"] not in DTYPES:
+            raise UserError(f"dtype is {config['dtype']!r}; there are: {', '.join(DTYPES)}")
+        config["dtype"] = DTYPES[config["dtype"]]
+    try:
+        return module(**config)
+    except ValueError as error:
+        raise UserError(f"{kind} {name!r}: {error}") from error
+
+
+def build_generator(config: Mapping[str, Any]) -> nn.Module:
+    """Returns the generator that `config` names, e.g. `{"name": "realtime", "size": "small"}`.
+
+    Its `__call__(x, return_features=False)` takes float [N, H, W, 3] in [-1, 1] with H and W
+    multiples of its `stride`. `dtype` ("float32" or "bfloat16") is that of the computation;
+    parameters and statistics are float32. An unknown name or option raises `UserError`.
+    """
+    return _build(GENERATORS, "generator", config)
+
+
+def build_discriminator(config: Mapping[str, Any]) -> nn.Module:
+    """Returns the discriminator that `config` names, e.g. `{"name": "patch", "layers": 2}`.
+
+    Its `__call__(x, update_stats=False)` takes float [N, H, W, 3] in [-1, 1] and gives float32
+    logits [N, h, w, 1]. An unknown name or option raises `UserError`.
+    """
+    return _build(DISCRIMINATORS, "discriminator", config)

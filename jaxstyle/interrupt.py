@@ -1,0 +1,55 @@
+"""Ctrl-C and SIGTERM as requests: work stops where it can be gone on from."""
+
+import signal
+from types import FrameType, TracebackType
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class Stopped(SystemExit):
+    """Ends the program, when nobody catches it, with the status a shell expects: 128 + signal."""
+
+    def __init__(self, signum: int):
+        super().__init__(128 + signum)
+
+
+class StopRequest:
+    """While entered, turns the first SIGINT or SIGTERM into `requested`; a second one interrupts.
+
+    Works in the main thread only, as Python's signal handlers do.
+    """
+
+    def __init__(self):
+        self._signum: int | None = None
+        self._previous = {}
+
+    @property
+    def requested(self) -> bool:
+        """Whether a signal has come."""
+        return self._signum is not None
+
+    def stopped(self) -> Stopped:
+        """The exception to raise once everything is saved."""
+        return Stopped(self._signum)
+
+    def __enter__(self) -> "StopRequest":
+        for signum in _SIGNALS:
+            self._previous[signum] = signal.signal(signum, self._receive)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._restore()
+
+    def _receive(self, signum: int, frame: FrameType | None) -> None:
+        self._signum = signum
+        self._restore()
+
+    def _restore(self) -> None:
+        for signum, handler in self._previous.items():
+            signal.signal(signum, handler)
+        self._previous = {}

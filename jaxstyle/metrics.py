@@ -1,0 +1,119 @@
+"""A training run's figures: `metrics.jsonl`, TensorBoard if asked for, and the watch for NaN."""
+
+import json
+import math
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+
+import jax
+
+from jaxstyle.errors import UserError
+
+
+class RecentFigures:
+    """The figures of the steps since they were last taken; they stay on the device until then."""
+
+    def __init__(self):
+        self._steps: list[tuple[int, Mapping[str, jax.Array]]] = []
+
+    def add(self, step: int, figures: Mapping[str, jax.Array]) -> None:
+        """Adds a step's scalars, without waiting for them."""
+        self._steps.append((step, figures))
+
+    def check_finite(self) -> None:
+        """Raises `UserError` for the first NaN or infinity, with its step and its name."""
+        self._steps = [(step, jax.device_get(figures)) for step, figures in self._steps]
+        for step, figures in self._steps:
+            for name, value in figures.items():
+                if not math.isfinite(value):
+                    raise UserError(
+                        f"step {step}: {name} is {value}; training stopped, the last checkpoint is "
+                        "from before. A lower learning rate or weight of that term may help"
+                    )
+
+    def take_means(self) -> tuple[int, dict[str, float]]:
+        """Returns how many steps there were and each figure's mean over them, and forgets them.
+
+        A figure that only some steps have is averaged over those. Raises as `check_finite` does.
+        """
+        self.check_finite()
+        values: dict[str, list[float]] = {}
+        for _, figures in self._steps:
+            for name, value in figures.items():
+                values.setdefault(name, []).append(float(value))
+        count, self._steps = len(self._steps), []
+        return count, {name: sum(several) / len(several) for name, several in values.items()}
+
+
+class MetricsWriter:
+    """Appends one JSON object a line, {"step": ..., name: number, ...}, to WORKDIR/metrics.jsonl.
+
+    When a run goes on from `first_step`, lines of later steps, written by a run that was cut off,
+    are dropped first, so that no step is there twice. With `active` off, on the hosts but the
+    first, nothing is written.
+    """
+
+    def __init__(
+        self,
+        workdir: str | os.PathLike,
+        first_step: int,
+        tensorboard: bool = False,
+        active: bool = True,
+    ):
+        self._file = self._board = None
+        if not active:
+            return
+        path = Path(workdir) / "metrics.jsonl"
+        _drop_lines_after(path, first_step)
+        if tensorboard:
+            self._board = _open_tensorboard(workdir, first_step)
+        self._file = path.open("a", buffering=1)
+
+    def write(self, step: int, figures: dict[str, float]) -> None:
+        """Writes the figures of a step; the line is on disk when this returns."""
+        if self._file:
+            self._file.write(json.dumps({"step": step, **figures}) + "\n")
+        if self._board:
+            for name, value in figures.items():
+                self._board.add_scalar(name, value, step)
+
+    def __enter__(self) -> "MetricsWriter":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._file:
+            self._file.close()
+        if self._board:
+            self._board.close()
+
+
+def _drop_lines_after(path: Path, step: int) -> None:
+    if not path.exists():
+        return
+    kept = []
+    for line in path.read_text().splitlines(keepends=True):
+        try:
+            if json.loads(line)["step"] <= step:
+                kept.append(line)
+        except ValueError:
+            break  # the last line of a run that was killed while it wrote
+    beside = path.with_suffix(".partial")
+    beside.write_text("".join(kept))
+    os.replace(beside, path)
+
+
+def _open_tensorboard(workdir: str | os.PathLike, first_step: int):
+    try:
+        from tensorboardX import SummaryWriter
+    except ImportError as error:
+        raise UserError(
+            "config.tensorboard needs tensorboardX: pip install 'jaxstyle[tensorboard]'"
+        ) from error
+    return SummaryWriter(str(Path(workdir) / "tensorboard"), purge_step=first_step)

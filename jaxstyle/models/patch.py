@@ -1,0 +1,56 @@
+"""The patch discriminator of pix2pix (Isola et al. 2017): it judges overlapping patches."""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from jaxstyle.models.layers import DownConv, InstanceNorm
+
+NORMS = ("none", "instance")
+
+
+class PatchDiscriminator(nn.Module):
+    """`layers` 4x4 convolutions of stride 2, one of stride 1, and one to a logit per patch.
+
+    Three layers see patches of 70x70 pixels, two of 34x34, one of 16x16. Channels double from
+    `width` up to eight times that. The first layer and the last are not normalised.
+
+    x: float [N, H, W, 3] in [-1, 1]. Returns logits, float32 [N, h, w, 1]. With `spectral_norm`
+    (Miyato et al. 2018) the estimates live in the collection 'batch_stats' and move only with
+    `update_stats`.
+    """
+
+    width: int = 64
+    layers: int = 3
+    norm: str = "instance"
+    spectral_norm: bool = False
+    dtype: jnp.dtype = jnp.float32
+
+    def __post_init__(self):
+        if self.norm not in NORMS:
+            raise ValueError(f"norm is {self.norm!r}; there are: {', '.join(NORMS)}")
+        super().__post_init__()
+
+    @nn.compact
+    def __call__(self, x: jax.Array, update_stats: bool = False) -> jax.Array:
+        init = nn.initializers.normal(0.02)
+
+        def conv(y, features, name, down):
+            y = jnp.pad(y, ((0, 0), (1, 1), (1, 1), (0, 0)))
+            if down:
+                layer = DownConv(features, 4, kernel_init=init, dtype=self.dtype, name=name)
+            else:
+                layer = nn.Conv(
+                    features, (4, 4), padding="VALID", kernel_init=init, dtype=self.dtype, name=name
+                )
+            if self.spectral_norm:
+                return nn.SpectralNorm(layer, name=f"{name}_sn")(y, update_stats=update_stats)
+            return layer(y)
+
+        y = x.astype(self.dtype)
+        for i in range(self.layers + 1):
+            y = conv(y, self.width * min(2**i, 8), f"conv{i}", down=i < self.layers)
+            if self.norm == "instance" and i > 0:
+                y = InstanceNorm()(y)
+            y = nn.leaky_relu(y, 0.2)
+        return conv(y, 1, "logits", down=False).astype(jnp.float32)
