@@ -12,6 +12,10 @@ Initializer = Callable[..., jax.Array]
 HE = nn.initializers.variance_scaling(2.0, "fan_in", "truncated_normal")
 
 
+def _per_channel(vector: jax.Array) -> jax.Array:
+    return vector.reshape(1, 1, 1, -1)
+
+
 def pixel_unshuffle(x: jax.Array, factor: int) -> jax.Array:
     """Moves each `factor` x `factor` tile of pixels into channels.
 
@@ -79,10 +83,10 @@ class DepthwiseConv3x3(nn.Module):
         n, h, w, c = x.shape
         kernel = self.param("kernel", self.kernel_init, (3, 3, 1, c)).astype(self.dtype)
         bias = self.param("bias", nn.initializers.zeros, (c,)).astype(self.dtype)
-        y = jnp.broadcast_to(bias, (n, h - 2, w - 2, c))
+        y = jnp.broadcast_to(_per_channel(bias), (n, h - 2, w - 2, c))
         for i in range(3):
             for j in range(3):
-                y = y + x[:, i : i + h - 2, j : j + w - 2, :] * kernel[i, j, 0]
+                y = y + x[:, i : i + h - 2, j : j + w - 2, :] * _per_channel(kernel[i, j])
         return y
 
 
@@ -122,7 +126,7 @@ class DownConv(nn.Module):
         )
         if self.use_bias:
             bias = self.param("bias", nn.initializers.zeros, (self.features,))
-            y = y + bias.astype(self.dtype)
+            y = y + _per_channel(bias).astype(self.dtype)
         return y
 
 
@@ -143,8 +147,8 @@ class FrameNorm(nn.Module):
         x32 = x.astype(jnp.float32)
         mean = x32.mean(axis=(1, 2, 3), keepdims=True)
         variance = jnp.square(x32 - mean).mean(axis=(1, 2, 3), keepdims=True)
-        gain = lax.rsqrt(variance + self.epsilon) * scale
-        return ((x32 - mean) * gain + bias).astype(x.dtype)
+        gain = lax.rsqrt(variance + self.epsilon) * _per_channel(scale)
+        return ((x32 - mean) * gain + _per_channel(bias)).astype(x.dtype)
 
 
 class InstanceNorm(nn.Module):
