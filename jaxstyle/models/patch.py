@@ -4,7 +4,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jaxstyle.models.layers import DownConv, InstanceNorm
+from jaxstyle.models.layers import HE, DownConv, InstanceNorm
 
 NORMS = ("none", "instance")
 
@@ -33,7 +33,8 @@ class PatchDiscriminator(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, update_stats: bool = False) -> jax.Array:
-        init = nn.initializers.normal(0.02)
+        # Without norms the scale of the signal is the weights' to keep.
+        init = HE if self.norm == "none" else nn.initializers.normal(0.02)
 
         def conv(y, features, name, down):
             y = jnp.pad(y, ((0, 0), (1, 1), (1, 1), (0, 0)))

@@ -1,0 +1,125 @@
+"""Augmentation: geometry on the host (NumPy, one image), colour on the device (JAX, a batch)."""
+
+import cv2
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+# ------------------------------------------------------------------------------------------------
+# Host side: uint8 RGB images, randomness from a np.random.Generator.
+# ------------------------------------------------------------------------------------------------
+
+
+def sample_crop(
+    height: int, width: int, scale: tuple[float, float], rng: np.random.Generator
+) -> tuple[int, int, int]:
+    """A random square inside an image: (top, left, side) in pixels.
+
+    Args:
+      height: of the image, pixels.
+      width: of the image, pixels.
+      scale: range of the side as a share of the image's shorter side, 0 < low <= high <= 1.
+      rng: source of randomness.
+    """
+    shorter = min(height, width)
+    side = max(1, round(rng.uniform(*scale) * shorter))
+    top = int(rng.integers(height - side + 1))
+    left = int(rng.integers(width - side + 1))
+    return top, left, side
+
+
+def resized_crop(image: np.ndarray, crop: tuple[int, int, int], size: int) -> np.ndarray:
+    """Cuts (top, left, side) out of [H, W, 3] uint8 and scales it to [size, size, 3] uint8.
+
+    Area averaging on the way down, which does not alias; bilinear on the way up.
+    """
+    top, left, side = crop
+    square = image[top : top + side, left : left + side]
+    if side == size:
+        return np.ascontiguousarray(square)
+    interpolation = cv2.INTER_AREA if side > size else cv2.INTER_LINEAR
+    return cv2.resize(square, (size, size), interpolation=interpolation)
+
+
+def random_resized_crop(
+    image: np.ndarray, size: int, scale: tuple[float, float], rng: np.random.Generator
+) -> np.ndarray:
+    """A random square of [H, W, 3] uint8, scaled to [size, size, 3] uint8 (see `sample_crop`).
+
+    The aspect ratio is kept: a stylizer must not learn to squeeze what it sees. Images smaller than
+    `size` are scaled up.
+    """
+    return resized_crop(image, sample_crop(*image.shape[:2], scale, rng), size)
+
+
+def smooth_edges(image: np.ndarray) -> np.ndarray:
+    """Blurs an image along its edges only: [H, W, 3] uint8 -> the same shape and type.
+
+    The negatives of CartoonGAN (Chen et al., CVPR 2018): a discriminator that must reject them
+    learns that crisp outlines are part of the style. Canny edges (100, 200), dilated by 5x5; a 5x5
+    Gaussian blur replaces the pixels there.
+    """
+    edges = cv2.Canny(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), 100, 200)
+    near_edges = cv2.dilate(edges, np.ones((5, 5), np.uint8)) > 0
+    blurred = cv2.GaussianBlur(image, (5, 5), 0)
+    return np.where(near_edges[..., None], blurred, image)
+
+
+# ------------------------------------------------------------------------------------------------
+# Device side: pure functions of a batch and a PRNG key, to be called inside a jitted step.
+# ------------------------------------------------------------------------------------------------
+
+
+def to_float(images: jax.Array) -> jax.Array:
+    """Uint8 in [0, 255] -> float32 in [-1, 1], any shape."""
+    return images.astype(jnp.float32) / 127.5 - 1.0
+
+
+def random_flip(images: jax.Array, key: jax.Array) -> jax.Array:
+    """Mirrors each image left to right with probability 1/2: [N, H, W, C], any dtype.
+
+    The decision depends on the key and N alone: the same key flips the two sides of a pair alike.
+    """
+    flip = jax.random.bernoulli(key, 0.5, (images.shape[0], 1, 1, 1))
+    return jnp.where(flip, images[:, :, ::-1], images)
+
+
+def color_jitter(
+    images: jax.Array,
+    key: jax.Array,
+    brightness: float = 0.0,
+    contrast: float = 0.0,
+    saturation: float = 0.0,
+) -> jax.Array:
+    """Random brightness, contrast and saturation, drawn for each image on its own.
+
+    Each strength s in [0, 1) draws a factor from U(1 - s, 1 + s): brightness multiplies the image,
+    then contrast its distance from its mean grey, then saturation that from each pixel's own grey
+    (Rec. 601 luma). Strength 0 changes nothing.
+
+    Args:
+      images: [N, H, W, 3] float32 in [-1, 1].
+      key: a PRNG key.
+      brightness: strength.
+      contrast: strength.
+      saturation: strength.
+
+    Returns:
+      The same shape, dtype and range; what leaves the range is clipped, once, at the end.
+    """
+    strengths = jnp.array([brightness, contrast, saturation], images.dtype)
+    draws = jax.random.uniform(key, (3, images.shape[0]), images.dtype, -1.0, 1.0)
+    factors = 1.0 + strengths[:, None] * draws
+    brighten, stretch, saturate = factors[:, :, None, None, None]
+
+    x = (images + 1.0) / 2.0 * brighten
+    mean_grey = jnp.mean(_luma(x), axis=(1, 2), keepdims=True)
+    x = mean_grey + (x - mean_grey) * stretch
+    grey = _luma(x)
+    x = grey + (x - grey) * saturate
+    return jnp.clip(x * 2.0 - 1.0, -1.0, 1.0)
+
+
+def _luma(rgb: jax.Array) -> jax.Array:
+    """[..., 3] -> [..., 1], Rec. 601."""
+    return 0.299 * rgb[..., 0:1] + 0.587 * rgb[..., 1:2] + 0.114 * rgb[..., 2:3]

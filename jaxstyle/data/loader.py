@@ -1,0 +1,212 @@
+"""Batches for training: two sources in, an endless, resumable stream of uint8 batches out.
+
+    source -> shard -> shuffle, anew each epoch -> crop -> batch -> prefetch -> train_step
+
+Everything up to "batch" is a Grain `MapDataset`: a pure function from a batch number to a batch. So
+the number of the next batch is the whole state of the stream, whatever the number of workers.
+"""
+
+import os
+import signal
+from collections.abc import Iterator
+
+import cv2
+import grain
+import numpy as np
+from absl import flags
+
+from jaxstyle.data import augment
+from jaxstyle.data.sources import Source
+from jaxstyle.errors import UserError
+
+Batch = dict[str, np.ndarray]
+
+
+class BatchIterator(Iterator[Batch]):
+    """Iterates over `batches` for ever, preparing some ahead in threads or worker processes.
+
+    `get_state()` is a small JSON-serialisable dict. After `set_state(state)`, also on an iterator
+    made later with the same arguments, the stream goes on with the very batches that would have
+    followed `get_state()`. The state does not depend on `workers`.
+    """
+
+    def __init__(self, batches: grain.MapDataset, workers: int):
+        self._batches = batches
+        self._workers = workers
+        self._next_batch = 0
+        # Started on the first request, so that restoring a state first costs no second start.
+        self._running: grain.DatasetIterator | None = None
+
+    def __next__(self) -> Batch:
+        if self._running is None:
+            self._running = iter(_prefetched(self._batches[self._next_batch :], self._workers))
+        batch = next(self._running)
+        self._next_batch += 1
+        return batch
+
+    def get_state(self) -> dict[str, int]:
+        """The position in the stream."""
+        return {"next_batch": self._next_batch}
+
+    def set_state(self, state: dict[str, int]) -> None:
+        """Moves to a position returned by `get_state`."""
+        self.close()
+        self._next_batch = state["next_batch"]
+
+    def close(self) -> None:
+        """Stops threads and worker processes; a later request starts them again."""
+        if self._running is not None:
+            self._running.close()
+            self._running = None
+
+
+def make_loader(
+    content: Source,
+    style: Source,
+    *,
+    batch_size: int,
+    image_size: int,
+    seed: int,
+    workers: int = 0,
+    crop_scale: tuple[float, float] = (0.5, 1.0),
+    paired: bool = False,
+    edge_smoothing: bool = False,
+    shard_index: int = 0,
+    shard_count: int = 1,
+) -> BatchIterator:
+    """An endless stream of {"content", "style"} batches, a pure function of its arguments.
+
+    Each batch maps "content" and "style" to [batch_size, image_size, image_size, 3] uint8 RGB, and
+    with `edge_smoothing` also "style_smooth" to the style images with blurred edges. Augmentation
+    that needs no decoded original (flips, colour) is left to the device, see `augment`.
+
+    Args:
+      content: images to be stylized.
+      style: images in the style.
+      batch_size: images per batch, on this host.
+      image_size: side of the square crops, pixels.
+      seed: of order and crops, not negative.
+      workers: processes that prepare batches; 0: threads of this process. With processes, a script
+        that calls this needs the `if __name__ == "__main__":` guard, and both sources must pickle.
+      crop_scale: range of the crop's side as a share of the image's shorter side.
+      paired: content[i] and style[i] show the same scene, and get the same crop. Otherwise the two
+        are shuffled independently and may differ in length.
+      edge_smoothing: adds "style_smooth".
+      shard_index: which of the disjoint parts of both sources this host reads.
+      shard_count: number of such parts; together they cover the sources.
+
+    Raises:
+      UserError: an argument is out of range, a source is too small for the shards, or paired
+        sources differ in length (or, on iteration, in image size).
+    """
+    _check(batch_size, image_size, seed, workers, crop_scale, shard_index, shard_count)
+    shard = slice(shard_index, None, shard_count)
+    for name, source in (("content", content), ("style", style)):
+        if len(source) < shard_count:
+            raise UserError(f"{name}: {len(source)} images cannot be shared by {shard_count} hosts")
+
+    def seed_of(stream: int) -> int:
+        return int(np.random.SeedSequence((seed, shard_index, stream)).generate_state(1)[0])
+
+    crop = _Crop(image_size, crop_scale)
+    if paired:
+        if len(content) != len(style):
+            raise UserError(
+                f"paired training needs as many style as content images, "
+                f"got {len(content)} content and {len(style)} style"
+            )
+        pairs = grain.experimental.ZipMapDataset(
+            [grain.MapDataset.source(content), grain.MapDataset.source(style)]
+        )
+        pairs = pairs[shard].shuffle(seed_of(0)).repeat().random_map(crop.pair, seed=seed_of(1))
+    else:
+        streams = [
+            grain.MapDataset.source(source)[shard]
+            .shuffle(seed_of(2 * i))
+            .repeat()
+            .random_map(crop.image, seed=seed_of(2 * i + 1))
+            for i, source in enumerate((content, style))
+        ]
+        pairs = grain.experimental.ZipMapDataset(streams)
+
+    elements = pairs.map(_with_smooth_edges if edge_smoothing else _named)
+    return BatchIterator(elements.batch(batch_size), workers)
+
+
+class _Crop:
+    """Random crops as Grain transformations; methods of an object, so that workers can unpickle."""
+
+    def __init__(self, size: int, scale: tuple[float, float]):
+        self.size = size
+        self.scale = scale
+
+    def image(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        return augment.random_resized_crop(image, self.size, self.scale, rng)
+
+    def pair(
+        self, pair: tuple[np.ndarray, np.ndarray], rng: np.random.Generator
+    ) -> tuple[np.ndarray, np.ndarray]:
+        content, style = pair
+        if content.shape != style.shape:
+            raise UserError(
+                f"paired images must be of one size, got {content.shape[1]}x{content.shape[0]} "
+                f"content and {style.shape[1]}x{style.shape[0]} style"
+            )
+        square = augment.sample_crop(*content.shape[:2], self.scale, rng)
+        return (
+            augment.resized_crop(content, square, self.size),
+            augment.resized_crop(style, square, self.size),
+        )
+
+
+def _named(pair: tuple[np.ndarray, np.ndarray]) -> Batch:
+    return {"content": pair[0], "style": pair[1]}
+
+
+def _with_smooth_edges(pair: tuple[np.ndarray, np.ndarray]) -> Batch:
+    return {**_named(pair), "style_smooth": augment.smooth_edges(pair[1])}
+
+
+def _prefetched(batches: grain.MapDataset, workers: int) -> grain.IterDataset:
+    """A handful of batches ahead: Grain's own default, 500, would fill the memory."""
+    if workers == 0:
+        threads = min(8, os.cpu_count() or 1)
+        return batches.to_iter_dataset(
+            grain.ReadOptions(num_threads=threads, prefetch_buffer_size=threads + 2)
+        )
+    if not flags.FLAGS.is_parsed():
+        # Grain's workers read absl flags; a script that does not use absl never parses them.
+        flags.FLAGS.mark_as_parsed()
+    in_worker = grain.ReadOptions(num_threads=1, prefetch_buffer_size=2)
+    return batches.to_iter_dataset(in_worker).mp_prefetch(
+        grain.MultiprocessingOptions(num_workers=workers, per_worker_buffer_size=2), _start_worker
+    )
+
+
+def _start_worker(_index: int, _count: int) -> None:
+    # Workers are the parallelism already; OpenCV's own threads would fight over the same cores.
+    cv2.setNumThreads(1)
+    # Ctrl-C reaches the whole process group; the main process decides when its workers end.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _check(
+    batch_size: int,
+    image_size: int,
+    seed: int,
+    workers: int,
+    crop_scale: tuple[float, float],
+    shard_index: int,
+    shard_count: int,
+) -> None:
+    if batch_size < 1 or image_size < 1:
+        raise UserError(
+            f"batch_size and image_size must be at least 1, got {batch_size} and {image_size}"
+        )
+    if seed < 0 or workers < 0:
+        raise UserError(f"seed and workers must not be negative, got {seed} and {workers}")
+    low, high = crop_scale
+    if not 0 < low <= high <= 1:
+        raise UserError(f"crop_scale must be 0 < low <= high <= 1, got {low}, {high}")
+    if not 0 <= shard_index < shard_count:
+        raise UserError(f"shard_index {shard_index} is not in [0, shard_count = {shard_count})")

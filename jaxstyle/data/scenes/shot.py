@@ -1,0 +1,103 @@
+"""The shot of a seed: single frames, and clips with their optical flow."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from jaxstyle.data.scenes.layout import draw_scene
+from jaxstyle.data.scenes.render import Geometry, Renderer
+from jaxstyle.errors import UserError
+
+RENDERINGS = ("photo", "cel")
+VERSION = 1  # of the pixels: raise it with every change to what is drawn, or caches go stale
+FRAME_RATE = 24
+MIN_SIDE = 32
+
+# One independent random stream per purpose, so that a change to one leaves the others alone.
+_LAYOUT, _MOMENT, _NOISE = range(3)
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A moving shot, drawn both ways.
+
+    photo, cel: uint8 [n, H, W, 3], RGB.
+    flow: float32 [n-1, H, W, 2], the displacement (x, y) in pixels from frame t to t+1 of what
+      each pixel of frame t shows.
+    occluded: bool [n-1, H, W], True where that is covered, or out of the frame, in frame t+1.
+    """
+
+    photo: np.ndarray
+    cel: np.ndarray
+    flow: np.ndarray
+    occluded: np.ndarray
+
+
+class Shot:
+    """The scene of a seed, filmed at a size (H, W).
+
+    Frame k is k / FRAME_RATE seconds after a moment that the seed chooses, when everything that
+    moves may be anywhere on its path.
+    """
+
+    def __init__(self, seed: int, size: tuple[int, int]):
+        self.seed = seed
+        self.renderer = Renderer(draw_scene(self._stream(_LAYOUT)), size)
+        self.start = self._stream(_MOMENT).uniform(0, 60)
+
+    def _stream(self, *purpose: int) -> np.random.Generator:
+        return np.random.Generator(np.random.PCG64([self.seed, *purpose]))
+
+    def geometry(self, k: int) -> Geometry:
+        """The geometry of frame k."""
+        return self.renderer.geometry(self.start + k / FRAME_RATE)
+
+    def draw(self, rendering: str, geometry: Geometry, k: int) -> np.ndarray:
+        """Frame k, whose geometry is given, as uint8 [H, W, 3]. Its sensor noise is its own."""
+        if rendering == "cel":
+            return self.renderer.cel(geometry)
+        return self.renderer.photo(geometry, self._stream(_NOISE, k))
+
+
+def frame(rendering: str, seed: int, size: tuple[int, int]) -> np.ndarray:
+    """The first frame of the shot of a seed, uint8 [H, W, 3]."""
+    shot = Shot(seed, size)
+    return shot.draw(rendering, shot.geometry(0), 0)
+
+
+def clip(seed: int, n: int, size: tuple[int, int] = (256, 256)) -> Clip:
+    """Renders the first n frames of the shot of a seed, 1/24 s apart.
+
+    Frame 0 is the frame that `Scenes` gives for the same seed and size (H, W). The flow is that of
+    surfaces: shadows that cross the ground and the sensor noise of the photo do not follow it.
+    Raises UserError for a seed below 0, n < 1 or a size that is too small.
+    """
+    check(seed, n, size)
+    shot = Shot(seed, size)
+    height, width = size
+    photo = np.empty((n, height, width, 3), np.uint8)
+    cel = np.empty_like(photo)
+    flow = np.empty((n - 1, height, width, 2), np.float32)
+    occluded = np.empty((n - 1, height, width), bool)
+    before = None
+    for k in range(n):
+        geometry = shot.geometry(k)
+        photo[k] = shot.draw("photo", geometry, k)
+        cel[k] = shot.draw("cel", geometry, k)
+        if before is not None:
+            flow[k - 1], occluded[k - 1] = shot.renderer.flow(before, geometry)
+        before = geometry
+    return Clip(photo, cel, flow, occluded)
+
+
+def check(seed: int, count: int, size: tuple[int, int]) -> None:
+    """Raises UserError unless frames can be drawn with these arguments."""
+    if seed < 0:
+        raise UserError(f"scenes: the seed is {seed}; give 0 or more")
+    if count < 1:
+        raise UserError(f"scenes: {count} frames asked for; give 1 or more")
+    if min(size) < MIN_SIDE:
+        raise UserError(
+            f"scenes: size {size[0]}x{size[1]} (height x width) is too small; "
+            f"give {MIN_SIDE} or more on each side"
+        )

@@ -1,0 +1,145 @@
+"""From a line in a config to a source of images."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+from urllib.parse import parse_qsl
+
+import numpy as np
+
+from jaxstyle.data.images import IMAGE_EXTENSIONS, ImageFiles, find_files
+from jaxstyle.errors import UserError
+
+FILM_EXTENSIONS = frozenset(
+    {".avi", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".ogv", ".ts", ".webm"}
+)
+KINDS = (
+    "scenes:photo, scenes:cel, tfds:<data set>, a folder or glob of images, "
+    "a film file, a folder or glob of films"
+)
+
+
+class Source(Protocol):
+    """Images that can be read in any order; the same index always gives the same pixels.
+
+    A source that is to be read by worker processes must pickle.
+    """
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int) -> np.ndarray:
+        """[H, W, 3] uint8 RGB; sizes may differ between indices."""
+        ...
+
+
+def open_source(
+    spec: str,
+    *,
+    size: int,
+    scene_count: int = 2000,
+    cache_dir: str | os.PathLike | None = None,
+) -> Source:
+    """Opens the source that a config string names.
+
+    - `scenes:photo` and `scenes:cel`: the built-in renderer, camera-like or cel-shaded. Options:
+      `count`, `first_seed`, `size`, as in `scenes:cel?count=500&first_seed=100000`. One seed gives
+      the same scene in both renderings, so unpaired training wants ranges
+      [first_seed, first_seed + count) that do not overlap, paired training equal ones.
+    - `tfds:cycle_gan/ukiyoe2photo?split=trainA`: a TensorFlow Datasets image feature. Options:
+      `split`, `feature`, `data_dir`.
+    - a folder (searched with its subfolders) or a glob: its images, or its films.
+    - a film file: its frames.
+
+    Args:
+      spec: the string.
+      size: side of rendered scenes in pixels, unless the spec says otherwise. Images and films
+        keep their own sizes.
+      scene_count: number of rendered scenes, unless the spec says otherwise.
+      cache_dir: where rendered scenes and downloaded data sets are kept; None: scenes are rendered
+        anew on every access, and TFDS uses its own default.
+
+    Raises:
+      UserError: nothing of that name, an unknown option or value, or nothing readable there.
+    """
+    kind, _, rest = spec.partition(":")
+    if kind in ("scenes", "tfds"):
+        name, _, query = rest.partition("?")
+        if kind == "scenes":
+            return _open_scenes(spec, name, query, size, scene_count, cache_dir)
+        return _open_tfds(spec, name, query, cache_dir)
+    return _open_files(spec)
+
+
+def _parse_options(spec: str, query: str, known: dict[str, Callable]) -> dict[str, object]:
+    """{option: converted value} of 'a=1&b=x'; `known` maps each option to its converter."""
+    try:
+        pairs = parse_qsl(query, keep_blank_values=True, strict_parsing=bool(query))
+    except ValueError:
+        raise UserError(f"{spec}: write options as name=value, joined by '&'") from None
+    options = {}
+    for name, value in pairs:
+        if name not in known:
+            raise UserError(f"{spec}: no option '{name}'; there are {', '.join(known)}")
+        try:
+            options[name] = known[name](value)
+        except ValueError:
+            raise UserError(f"{spec}: {name}='{value}' is not a whole number") from None
+    return options
+
+
+def _open_scenes(
+    spec: str,
+    rendering: str,
+    query: str,
+    size: int,
+    count: int,
+    cache_dir: str | os.PathLike | None,
+) -> Source:
+    options = {"count": count, "first_seed": 0, "size": size}
+    options |= _parse_options(spec, query, dict.fromkeys(options, int))
+
+    from jaxstyle.data.scenes import Scenes
+
+    return Scenes(
+        rendering,
+        count=options["count"],
+        size=(options["size"], options["size"]),
+        first_seed=options["first_seed"],
+        cache_dir=cache_dir,
+    )
+
+
+def _open_tfds(spec: str, name: str, query: str, cache_dir: str | os.PathLike | None) -> Source:
+    options = _parse_options(spec, query, {"split": str, "feature": str, "data_dir": str})
+    if not name:
+        raise UserError(f"{spec}: name a data set, for example tfds:cycle_gan/ukiyoe2photo")
+    if cache_dir is not None:
+        options.setdefault("data_dir", Path(cache_dir) / "tfds")
+
+    # Imported only when asked for: TFDS and its readers are slow to import.
+    from jaxstyle.data.tfds import TfdsImages
+
+    return TfdsImages(name, **options)
+
+
+def _open_files(spec: str) -> Source:
+    images = find_files(spec, IMAGE_EXTENSIONS)
+    films = find_files(spec, FILM_EXTENSIONS)
+    if images and films:
+        raise UserError(
+            f"{spec}: holds {len(images)} images and {len(films)} films; "
+            f"say which with a glob, for example '**/*{images[0].suffix}'"
+        )
+    if images:
+        return ImageFiles(spec)
+    # A file that is named outright may be a film under any extension.
+    named = Path(spec).expanduser()
+    films = films or ([named] if named.is_file() else [])
+    if films:
+        from jaxstyle.data.video import VideoFrames
+
+        return VideoFrames(films)
+    if named.exists():
+        raise UserError(f"{spec}: no images or films there")
+    raise UserError(f"{spec}: no such source; there are {KINDS}")

@@ -1,0 +1,203 @@
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import jaxstyle
+from jaxstyle.data.loader import make_loader
+from jaxstyle.errors import UserError
+
+
+def flat_images(count: int, first: int = 0, size: int = 20) -> list[np.ndarray]:
+    """Image i is filled with the value first + i, so that a batch tells what was read."""
+    return [np.full((size, size, 3), first + i, np.uint8) for i in range(count)]
+
+
+def gradients(count: int, height: int = 40, width: int = 60) -> list[np.ndarray]:
+    """Every pixel knows where it is (red = row, green = column) and whose it is (blue)."""
+    y, x = np.mgrid[0:height, 0:width].astype(np.uint8)
+    return [np.stack([y, x, np.full_like(x, i)], axis=-1) for i in range(count)]
+
+
+def take(loader, count):
+    return [next(loader) for _ in range(count)]
+
+
+def values(batches, name):
+    return [int(image[0, 0, 0]) for batch in batches for image in batch[name]]
+
+
+def assert_equal_batches(actual, expected):
+    for a, b in zip(actual, expected, strict=True):
+        assert a.keys() == b.keys()
+        for name in a:
+            np.testing.assert_array_equal(a[name], b[name])
+
+
+OPTIONS = {"batch_size": 3, "image_size": 8, "seed": 0}
+
+
+def test_shapes_and_types():
+    loader = make_loader(gradients(4), gradients(5), edge_smoothing=True, **OPTIONS)
+    batch = next(loader)
+    loader.close()
+    assert set(batch) == {"content", "style", "style_smooth"}
+    for images in batch.values():
+        assert images.shape == (3, 8, 8, 3)
+        assert images.dtype == np.uint8
+
+
+def test_each_epoch_covers_every_image_once_in_a_new_order():
+    content, style = flat_images(6), flat_images(9, first=100)
+    loader = make_loader(content, style, **OPTIONS)
+    batches = take(loader, 6)
+    loader.close()
+    epochs = np.array(values(batches, "content")).reshape(3, 6)
+    for epoch in epochs:
+        assert sorted(epoch) == list(range(6))
+    assert len({tuple(epoch) for epoch in epochs}) == 3
+    style_epochs = np.array(values(batches, "style")).reshape(2, 9)
+    for epoch in style_epochs:
+        assert sorted(epoch) == list(range(100, 109))
+
+
+def test_content_and_style_are_shuffled_independently():
+    loader = make_loader(flat_images(50), flat_images(50), **OPTIONS | {"batch_size": 50})
+    (batch,) = take(loader, 1)
+    loader.close()
+    order = np.array(values([batch], "content")), np.array(values([batch], "style"))
+    assert np.mean(order[0] == order[1]) < 0.2
+
+
+def test_crops_of_one_image_differ_from_epoch_to_epoch():
+    loader = make_loader(gradients(1), gradients(1), **OPTIONS | {"batch_size": 8})
+    (batch,) = take(loader, 1)
+    loader.close()
+    assert len({image.tobytes() for image in batch["content"]}) > 4
+
+
+def test_the_seed_decides():
+    first, again, other = (
+        take(make_loader(gradients(9), gradients(9), **OPTIONS | {"seed": seed}), 2)
+        for seed in (1, 1, 2)
+    )
+    assert_equal_batches(first, again)
+    assert not np.array_equal(first[0]["content"], other[0]["content"])
+
+
+def test_pairs_keep_their_partner_and_their_crop():
+    content = gradients(10)
+    style = [255 - image for image in content]
+    loader = make_loader(
+        content, style, paired=True, crop_scale=(0.2, 0.9), **OPTIONS | {"image_size": 36}
+    )
+    for batch in take(loader, 5):
+        # Resampling rounds each side on its own.
+        mirrored = 255 - batch["style"].astype(int)
+        assert np.abs(batch["content"] - mirrored).max() <= 1
+    loader.close()
+
+
+def test_pairs_that_do_not_match_are_refused():
+    with pytest.raises(UserError, match="3 content and 4 style"):
+        make_loader(flat_images(3), flat_images(4), paired=True, **OPTIONS)
+    loader = make_loader(flat_images(3), flat_images(3, size=21), paired=True, **OPTIONS)
+    with pytest.raises(UserError, match="20x20 content and 21x21 style"):
+        next(loader)
+    loader.close()
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_resume_continues_with_the_very_batches_that_would_have_followed(workers):
+    sources = gradients(7), gradients(5)
+    through = make_loader(*sources, **OPTIONS)
+    expected = take(through, 9)
+    through.close()
+
+    loader = make_loader(*sources, workers=workers, **OPTIONS)
+    assert_equal_batches(take(loader, 4), expected[:4])
+    saved = json.loads(json.dumps(loader.get_state()))
+    assert_equal_batches(take(loader, 2), expected[4:6])
+    loader.set_state(saved)
+    assert_equal_batches(take(loader, 5), expected[4:])
+    loader.close()
+
+    # Another process, another number of workers: the state means the same.
+    restarted = make_loader(*sources, workers=0 if workers else 1, **OPTIONS)
+    restarted.set_state(saved)
+    assert_equal_batches(take(restarted, 2), expected[4:6])
+    restarted.close()
+
+
+def test_hosts_read_disjoint_parts_that_cover_everything():
+    content, style = flat_images(11), flat_images(7, first=100)
+    seen = {"content": [], "style": []}
+    for shard_index in range(3):
+        loader = make_loader(content, style, shard_index=shard_index, shard_count=3, **OPTIONS)
+        batches = take(loader, 8)
+        loader.close()
+        for name, parts in seen.items():
+            parts.append(set(values(batches, name)))
+    for name, everything in (("content", range(11)), ("style", range(100, 107))):
+        assert sum(len(part) for part in seen[name]) == len(everything)
+        assert set.union(*seen[name]) == set(everything)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"batch_size": 0}, "batch_size"),
+        ({"seed": -1}, "seed"),
+        ({"crop_scale": (0.0, 1.0)}, "crop_scale"),
+        ({"crop_scale": (0.5, 1.5)}, "crop_scale"),
+        ({"shard_index": 2, "shard_count": 2}, "shard_index"),
+        ({"shard_count": 5}, "cannot be shared by 5 hosts"),
+    ],
+)
+def test_wrong_arguments_are_refused(wrong, message):
+    with pytest.raises(UserError, match=message):
+        make_loader(flat_images(4), flat_images(4), **OPTIONS | wrong)
+
+
+def test_an_error_in_a_worker_reaches_the_caller():
+    sources = flat_images(3), flat_images(3, size=21)
+    loader = make_loader(*sources, paired=True, workers=1, **OPTIONS)
+    with pytest.raises(UserError, match="20x20 content and 21x21 style"):
+        next(loader)
+    loader.close()
+
+
+def test_workers_run_from_a_plain_script_and_start_no_jax_backend(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(
+        """
+import numpy as np
+from jax._src import xla_bridge
+from jaxstyle.data.loader import make_loader
+
+class Source:
+    def __len__(self):
+        return 4
+    def __getitem__(self, index):
+        # In a worker, every pixel says whether importing this far has started a JAX backend.
+        return np.full((9, 9, 3), xla_bridge.backends_are_initialized(), np.uint8)
+
+if __name__ == "__main__":
+    loader = make_loader(Source(), Source(), batch_size=2, image_size=8, seed=0, workers=2)
+    print([int(next(loader)["content"].max()) for _ in range(3)])
+    loader.close()
+"""
+    )
+    done = subprocess.run(
+        [sys.executable, str(script)],
+        env=os.environ | {"PYTHONPATH": str(Path(jaxstyle.__file__).parents[1])},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.stdout.strip() == "[0, 0, 0]", done.stderr

@@ -1,0 +1,41 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxstyle.losses import contrastive
+
+
+def unit(x):
+    return x / np.linalg.norm(x, axis=-1, keepdims=True)
+
+
+def test_patch_nce_equals_the_cross_entropy_of_the_right_patch():
+    rng = np.random.default_rng(0)
+    query, reference = unit(rng.normal(size=(2, 3, 7, 5))).astype(np.float32)
+    total = 0.0
+    for q, r in zip(query, reference, strict=True):
+        for i in range(7):
+            similarity = np.exp(r @ q[i] / 0.07)
+            total -= np.log(similarity[i] / similarity.sum())
+    loss = contrastive.patch_nce(jnp.asarray(query), jnp.asarray(reference))
+    np.testing.assert_allclose(loss, total / 21, rtol=1e-4)
+
+
+def test_patch_nce_falls_as_patches_match_and_teaches_the_query_alone():
+    rng = np.random.default_rng(1)
+    reference = jnp.asarray(unit(rng.normal(size=(1, 16, 32))), jnp.float32)
+    other = jnp.asarray(unit(rng.normal(size=(1, 16, 32))), jnp.float32)
+    assert contrastive.patch_nce(reference, reference) < 0.01
+    assert contrastive.patch_nce(reference[:, ::-1], reference) > np.log(16)
+    query_gradient, reference_gradient = jax.grad(contrastive.patch_nce, argnums=(0, 1))(
+        other, reference
+    )
+    assert jnp.abs(query_gradient).max() > 0
+    np.testing.assert_array_equal(reference_gradient, 0)
+
+
+def test_positions_are_distinct_inside_their_map_and_no_more_than_there_are():
+    few, many = contrastive.sample_positions(jax.random.key(0), ((4, 5), (30, 30)), 64)
+    assert sorted(few.tolist()) == list(range(20))
+    assert len(set(many.tolist())) == 64
+    assert max(many.tolist()) < 900
