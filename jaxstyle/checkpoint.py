@@ -23,6 +23,7 @@ FREE_SETTINGS = {
     "name",
     "devices",
     "data.cache_dir",
+    "data.workers",
 }
 
 
@@ -34,9 +35,17 @@ class Checkpoints:
     """
 
     def __init__(self, workdir: str | os.PathLike, keep: int):
+        """Raises `UserError` if the folder cannot be made."""
+        folder = Path(workdir).absolute() / "checkpoints"
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UserError(
+                f"cannot write to {workdir}: {error}; give another --workdir"
+            ) from error
         self._manager = ocp.CheckpointManager(
-            Path(workdir).absolute() / "checkpoints",
-            options=ocp.CheckpointManagerOptions(max_to_keep=keep, create=True),
+            folder,
+            options=ocp.CheckpointManagerOptions(max_to_keep=keep),
             item_names=("state", "data"),
         )
 
@@ -45,12 +54,10 @@ class Checkpoints:
         return self._manager.latest_step()
 
     def save(self, step: int, state: Any, data_state: Any) -> None:
-        """Writes a checkpoint unless this step has one.
+        """Writes the checkpoint of a step that has none yet.
 
         state: a pytree of arrays. data_state: the loader's, as JSON can hold it.
         """
-        if self._manager.latest_step() == step:
-            return
         self._manager.save(
             step,
             args=ocp.args.Composite(
@@ -75,25 +82,30 @@ class Checkpoints:
         self._manager.close()
 
 
-def check_or_write_config(workdir: str | os.PathLike, config: dict[str, Any]) -> None:
-    """Writes WORKDIR/config.json, or compares with the one that is there.
+def check_config_unchanged(workdir: str | os.PathLike, config: dict[str, Any]) -> None:
+    """Raises `UserError`, naming the first difference, if WORKDIR/config.json is of another run.
 
-    Raises `UserError`, naming the first difference, if the run in the workdir was started with
-    another config. `FREE_SETTINGS` may differ.
+    `FREE_SETTINGS` may differ.
     """
     path = Path(workdir) / "config.json"
-    text = json.dumps(config, indent=2)
-    if path.exists():
-        found, wanted = _flatten(json.loads(path.read_text())), _flatten(json.loads(text))
-        for name in sorted((found.keys() | wanted.keys()) - FREE_SETTINGS):
-            if found.get(name) != wanted.get(name):
-                raise UserError(
-                    f"{workdir} holds a run with config.{name}={found.get(name)}, "
-                    f"not {wanted.get(name)}; give that value, or another --workdir"
-                )
-    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        found = _flatten(json.loads(path.read_text()))
+    except (OSError, ValueError) as error:
+        raise UserError(f"cannot read {path}: {error}; give another --workdir") from error
+    wanted = _flatten(json.loads(json.dumps(config)))  # tuples become lists
+    for name in sorted((found.keys() | wanted.keys()) - FREE_SETTINGS):
+        if found.get(name) != wanted.get(name):
+            raise UserError(
+                f"{workdir} holds a run with config.{name}={found.get(name)}, "
+                f"not {wanted.get(name)}; give that value, or another --workdir"
+            )
+
+
+def write_config(workdir: str | os.PathLike, config: dict[str, Any]) -> None:
+    """Writes WORKDIR/config.json, atomically."""
+    path = Path(workdir) / "config.json"
     beside = path.with_suffix(".partial")
-    beside.write_text(text)
+    beside.write_text(json.dumps(config, indent=2))
     os.replace(beside, path)
 
 

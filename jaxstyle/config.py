@@ -37,8 +37,8 @@ def default_config() -> ConfigDict:
             "name": "patch",
             "width": 64,
             "layers": 3,
-            "norm": "instance",
-            "spectral_norm": False,
+            "norm": "layer",
+            "spectral_norm": True,
             "dtype": "float32",
         }
     )
@@ -70,8 +70,8 @@ def default_config() -> ConfigDict:
                 "schedule": CONSTANT,
                 "smooth_weight": 0.0,
             },
-            # On the discriminator. R1 is computed every `every` steps only, at `every` times the
-            # weight; the gradient penalty is WGAN-GP's.
+            # On the discriminator. R1 is computed in one of `every` updates only, at `every` times
+            # the weight; the gradient penalty is WGAN-GP's.
             "r1": {"weight": 0.0, "schedule": CONSTANT, "every": 16},
             "gradient_penalty": {"weight": 0.0, "schedule": CONSTANT},
             # Content. layers: which feature maps of the generator, counted from the shallowest.
@@ -85,6 +85,8 @@ def default_config() -> ConfigDict:
             },
             "color": {"weight": 0.0, "schedule": CONSTANT},
             "total_variation": {"weight": 0.0, "schedule": CONSTANT},
+            # Colours of the style: sliced Wasserstein distance between batches of block means.
+            "palette": {"weight": 0.0, "schedule": CONSTANT, "block": 8},
             # Temporal. pixels: the largest shift; the standard deviation of the warp's motion.
             "shift": {"weight": 0.0, "schedule": SECOND_HALF_RAMP, "pixels": 16},
             "warp": {"weight": 0.0, "schedule": SECOND_HALF_RAMP, "pixels": 4.0, "noise": 0.02},
@@ -94,7 +96,7 @@ def default_config() -> ConfigDict:
     )
 
     adam = {"learning_rate": 2e-4, "schedule": LINEAR_DECAY, "b1": 0.5, "b2": 0.999}
-    config.optimizer = ConfigDict({"generator": adam, "discriminator": adam})
+    config.optimizer = ConfigDict({"generator": dict(adam), "discriminator": dict(adam)})
     config.ema_decay = 0.999  # of the averaged generator that samples and bundles use
     config.initial_steps = 0  # steps at first in which the generator only learns to reproduce
     config.generator_every = 1  # update the generator every so many steps
@@ -115,23 +117,44 @@ def check_config(config: ConfigDict) -> None:
     The fields of the networks are checked where these are built.
     """
     _check_keys(config, default_config())
-    for name in ("steps", "batch_size", "log_every", "sample_every", "checkpoint_every"):
+    for name in ("steps", "batch_size", "generator_every", "discriminator_every"):
         _require(config[name] >= 1, name, config[name], "at least 1")
-    for name in ("keep_checkpoints", "generator_every", "discriminator_every"):
+    for name in ("log_every", "sample_every", "checkpoint_every", "keep_checkpoints"):
         _require(config[name] >= 1, name, config[name], "at least 1")
+    for name in ("seed", "devices", "initial_steps", "evaluation_scenes"):
+        _require(config[name] >= 0, name, config[name], "0 or more")
     # Every architecture here has a stride that divides 16.
     size = config.image_size
     _require(size >= 32 and size % 16 == 0, "image_size", size, "a multiple of 16, 32 or more")
     _require(0 <= config.ema_decay < 1, "ema_decay", config.ema_decay, "in [0, 1)")
-    low, high = config.data.crop_scale
-    _require(0 < low <= high <= 1, "data.crop_scale", (low, high), "(low, high) within (0, 1]")
-    kind = config.losses.adversarial.kind
-    _require(kind in adversarial.KINDS, "losses.adversarial.kind", kind, adversarial.KINDS)
+    scale = config.data.crop_scale
+    ordered = len(scale) == 2 and 0 < scale[0] <= scale[1] <= 1
+    _require(ordered, "data.crop_scale", scale, "(low, high) within (0, 1]")
+    _check_losses(config)
     for name, settings in [*config.losses.items(), *config.optimizer.items()]:
         _check_schedule(name, settings.schedule)
-    pixels = config.losses.shift.pixels
+
+
+def _check_losses(config: ConfigDict) -> None:
+    losses = config.losses
+    for name, settings in losses.items():
+        _require(settings.weight >= 0, f"losses.{name}.weight", settings.weight, "0 or more")
+    kind, smooth_weight = losses.adversarial.kind, losses.adversarial.smooth_weight
+    _require(kind in adversarial.KINDS, "losses.adversarial.kind", kind, adversarial.KINDS)
+    _require(smooth_weight >= 0, "losses.adversarial.smooth_weight", smooth_weight, "0 or more")
+    _require(losses.r1.every >= 1, "losses.r1.every", losses.r1.every, "at least 1")
+    for name in ("patches", "width"):
+        value = losses.patch_nce[name]
+        _require(value >= 1, f"losses.patch_nce.{name}", value, "at least 1")
+    temperature = losses.patch_nce.temperature
+    _require(temperature > 0, "losses.patch_nce.temperature", temperature, "greater than 0")
+    pixels = losses.shift.pixels
     _require(pixels >= 16 and pixels % 16 == 0, "losses.shift.pixels", pixels, "a multiple of 16")
-    if config.losses.paired_l1.weight > 0:
+    if losses.shift.weight > 0:
+        # What is compared is what the shift leaves, without a margin of 8 on each side.
+        fits = pixels <= config.image_size - 32
+        _require(fits, "losses.shift.pixels", pixels, "32 less than image_size, or smaller")
+    if losses.paired_l1.weight > 0:
         _require(config.data.paired, "data.paired", False, "True where losses.paired_l1 is on")
 
 

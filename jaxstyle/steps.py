@@ -17,7 +17,9 @@ import optax
 from ml_collections import FrozenConfigDict
 
 from jaxstyle.data.augment import color_jitter, random_flip, to_float
+from jaxstyle.errors import UserError
 from jaxstyle.losses import adversarial, color, contrastive, temporal
+from jaxstyle.losses.palette import palette_distance
 from jaxstyle.models import build_discriminator, build_generator
 from jaxstyle.models.projection import ProjectionHeads
 
@@ -49,7 +51,11 @@ class TrainState:
 
 @dataclasses.dataclass(frozen=True)
 class Networks:
-    """The modules and optimizers that a config describes; holds no arrays."""
+    """The modules and optimizers that a config describes; holds no arrays.
+
+    The optimizers give directions only. How far to go depends on the step of the run, which they
+    cannot know: they count their own updates.
+    """
 
     generator: nn.Module
     discriminator: nn.Module
@@ -78,7 +84,7 @@ def updates_at(step: int, config: FrozenConfigDict) -> Updates:
         generator=step % config.generator_every == 0,
         discriminator=discriminator,
         adversarial=True,
-        r1=discriminator and r1.weight > 0 and step % r1.every == 0,
+        r1=discriminator and r1.weight > 0 and step // config.discriminator_every % r1.every == 0,
     )
 
 
@@ -91,24 +97,23 @@ def schedule_at(fraction: jax.Array, schedule: tuple[tuple[float, float], ...]) 
 def build_networks(config: FrozenConfigDict) -> Networks:
     """Builds modules and optimizers. Raises `UserError` for an unknown name or option."""
 
-    def adam(settings, every):
-        def learning_rate(count):
-            fraction = count * every / config.steps
-            return settings.learning_rate * schedule_at(fraction, settings.schedule)
-
-        return optax.adam(learning_rate, b1=settings.b1, b2=settings.b2)
+    def adam(settings):
+        return optax.scale_by_adam(b1=settings.b1, b2=settings.b2)
 
     return Networks(
         generator=build_generator(config.generator),
         discriminator=build_discriminator(config.discriminator),
         heads=ProjectionHeads(width=config.losses.patch_nce.width),
-        generator_optimizer=adam(config.optimizer.generator, config.generator_every),
-        discriminator_optimizer=adam(config.optimizer.discriminator, config.discriminator_every),
+        generator_optimizer=adam(config.optimizer.generator),
+        discriminator_optimizer=adam(config.optimizer.discriminator),
     )
 
 
 def init_state(networks: Networks, config: FrozenConfigDict, key: jax.Array) -> TrainState:
-    """Draws the initial parameters from `key`, a typed PRNG key."""
+    """Draws the initial parameters from `key`, a typed PRNG key.
+
+    Raises `UserError` if PatchNCE is to compare feature maps that the generator does not have.
+    """
     generator_key, discriminator_key, heads_key, run_key = jax.random.split(key, 4)
     example = jnp.zeros((1, config.image_size, config.image_size, 3))
     generator = networks.generator.init(generator_key, example)["params"]
@@ -116,7 +121,13 @@ def init_state(networks: Networks, config: FrozenConfigDict, key: jax.Array) -> 
     heads = {}
     if config.losses.patch_nce.weight > 0:
         _, features = networks.generator.apply({"params": generator}, example, return_features=True)
-        features = tuple(features[i] for i in config.losses.patch_nce.layers)
+        layers = config.losses.patch_nce.layers
+        if not layers or not 0 <= min(layers) <= max(layers) < len(features):
+            raise UserError(
+                f"config.losses.patch_nce.layers is {layers}; this generator has feature maps 0 to "
+                f"{len(features) - 1}"
+            )
+        features = tuple(features[i] for i in layers)
         positions = tuple(jnp.zeros(1, jnp.int32) for _ in features)
         heads = networks.heads.init(heads_key, features, positions)["params"]
     return TrainState(
@@ -168,7 +179,11 @@ def train_step(
             parameters
         )
         (generator, heads), optimizer = _apply_gradients(
-            networks.generator_optimizer, gradients, state.generator_optimizer, parameters
+            networks.generator_optimizer,
+            _learning_rate(config.optimizer.generator, fraction),
+            gradients,
+            state.generator_optimizer,
+            parameters,
         )
         # While the average is young it must not be dominated by the initial parameters.
         count = state.step.astype(jnp.float32)
@@ -180,7 +195,7 @@ def train_step(
             "generator_optimizer": optimizer,
         }
         figures |= {f"g/{name}": value for name, value in terms.items()}
-        figures |= {"g/total": total, "g/gradient_norm": optax.global_norm(gradients)}
+        figures |= {"g/total": total, "g/gradient_norm": optax.tree.norm(gradients)}
     else:
         fake = networks.generator.apply({"params": state.generator}, images["content"])
 
@@ -197,6 +212,7 @@ def train_step(
         )(state.discriminator)
         discriminator, optimizer = _apply_gradients(
             networks.discriminator_optimizer,
+            _learning_rate(config.optimizer.discriminator, fraction),
             gradients,
             state.discriminator_optimizer,
             state.discriminator,
@@ -207,13 +223,20 @@ def train_step(
             "discriminator_optimizer": optimizer,
         }
         figures |= {f"d/{name}": value for name, value in terms.items()}
-        figures |= {"d/total": total, "d/gradient_norm": optax.global_norm(gradients)}
+        figures |= {"d/total": total, "d/gradient_norm": optax.tree.norm(gradients)}
 
     return state.replace(**changes), figures
 
 
-def _apply_gradients(optimizer, gradients, optimizer_state, parameters):
-    changes, optimizer_state = optimizer.update(gradients, optimizer_state, parameters)
+def _learning_rate(settings, fraction: jax.Array) -> jax.Array:
+    return settings.learning_rate * schedule_at(fraction, settings.schedule)
+
+
+def _apply_gradients(optimizer, learning_rate, gradients, optimizer_state, parameters):
+    # Optax counts on implicit promotion, which the tests turn off.
+    with jax.numpy_dtype_promotion("standard"):
+        directions, optimizer_state = optimizer.update(gradients, optimizer_state, parameters)
+    changes = jax.tree.map(lambda direction: -learning_rate * direction, directions)
     return optax.apply_updates(parameters, changes), optimizer_state
 
 
@@ -272,7 +295,7 @@ def _generator_terms(
     if not use_adversarial:
         return {"reconstruction": jnp.abs(fake - content).mean()}, fake
 
-    nce_key, shift_key, warp_key = jax.random.split(key, 3)
+    nce_key, palette_key, shift_key, warp_key = jax.random.split(key, 4)
     terms: Terms = {}
     if losses.adversarial.weight > 0:
         logits = networks.discriminator.apply(
@@ -288,6 +311,10 @@ def _generator_terms(
         terms["color"] = color.yuv_color_loss(fake, content)
     if losses.total_variation.weight > 0:
         terms["total_variation"] = color.total_variation(fake)
+    if losses.palette.weight > 0:
+        terms["palette"] = palette_distance(
+            fake, images["style"], palette_key, block=losses.palette.block
+        )
     if losses.shift.weight > 0:
         terms["shift"] = _shift(generate, content, fake, shift_key, losses.shift.pixels)
     if losses.warp.weight > 0:

@@ -1,5 +1,6 @@
 """The training loop, to be read from top to bottom: devices, state, data, restore, loop, end."""
 
+import contextlib
 import functools
 import os
 import sys
@@ -18,7 +19,7 @@ from tqdm import tqdm
 import jaxstyle
 from jaxstyle import sharding, steps
 from jaxstyle.bundle import save_bundle
-from jaxstyle.checkpoint import Checkpoints, check_or_write_config
+from jaxstyle.checkpoint import Checkpoints, check_config_unchanged, write_config
 from jaxstyle.config import check_config
 from jaxstyle.data.augment import random_resized_crop
 from jaxstyle.data.loader import make_loader
@@ -76,14 +77,15 @@ def train(config: ConfigDict, workdir: str | os.PathLike) -> None:
     )
 
     # ---- Restore -----------------------------------------------------------------------------
-    if is_writer:
-        check_or_write_config(workdir, config.to_dict())
     checkpoints = Checkpoints(workdir, config.keep_checkpoints)
     first_step = checkpoints.latest_step() or 0
     if first_step:
+        check_config_unchanged(workdir, config.to_dict())
         state, data_state = checkpoints.restore(first_step, state)
         batches.set_state(data_state)
         say(f"going on from step {first_step} in {workdir}")
+    if is_writer:
+        write_config(workdir, config.to_dict())
 
     # ---- Loop --------------------------------------------------------------------------------
     run_step = _compiled_steps(networks, config)
@@ -91,11 +93,14 @@ def train(config: ConfigDict, workdir: str | os.PathLike) -> None:
     sample = _sample_images(content, style, config)
     recent = RecentFigures()
     previous = None
+    stopping = False
 
     def due(every: int) -> bool:
         return done % every == 0 or done == config.steps
 
     with (
+        contextlib.closing(batches),
+        contextlib.closing(checkpoints),
         MetricsWriter(workdir, first_step, config.tensorboard, is_writer) as writer,
         StopRequest() as stop,
         _progress_bar(first_step, config.steps, is_writer) as progress,
@@ -109,6 +114,8 @@ def train(config: ConfigDict, workdir: str | os.PathLike) -> None:
             jax.block_until_ready(previous)
             previous = figures
             progress.update(1)
+            # Asked once a step: a signal that comes later is for the next one.
+            stopping = stop.requested
 
             if due(config.log_every):
                 count, means = recent.take_means()
@@ -119,26 +126,27 @@ def train(config: ConfigDict, workdir: str | os.PathLike) -> None:
             if is_writer and due(config.sample_every):
                 sheet = _sample_sheet(generate, state.ema, sample)
                 write_png(workdir / "samples" / f"{done:07d}.png", sheet)
-            if due(config.checkpoint_every) or stop.requested:
+            if due(config.checkpoint_every) or stopping:
                 # What is not finite must never become a checkpoint.
                 recent.check_finite()
                 checkpoints.save(done, state, batches.get_state())
                 if is_writer:
-                    _save_bundle(workdir, config, done, state.ema)
-            if stop.requested:
+                    _save_bundle(workdir, config, done, state.ema, figures={})
+            if stopping:
                 break
-    batches.close()
-    checkpoints.close()
-    if stop.requested and done < config.steps:
+    if stopping and done < config.steps:
         say(f"stopped at step {done}, which is saved; the same command goes on from there")
         raise stop.stopped()
 
     # ---- End ---------------------------------------------------------------------------------
+    held_out = {}
     if config.evaluation_scenes and is_writer:
         held_out = compare_with_truth(
             functools.partial(generate, state.ema), config.evaluation_scenes, _EVALUATION_SIZE
         )
         say(_held_out_report(config.evaluation_scenes, held_out))
+    if is_writer:
+        # Also when a run that was cut off here is started again with nothing left to train.
         _save_bundle(workdir, config, config.steps, state.ema, held_out)
     say(f"done: {workdir / 'model.safetensors'}")
 
@@ -196,7 +204,7 @@ def _sample_sheet(
 
 
 def _save_bundle(
-    workdir: Path, config: FrozenConfigDict, step: int, parameters: Any, figures: Any = None
+    workdir: Path, config: FrozenConfigDict, step: int, parameters: Any, figures: dict[str, float]
 ) -> None:
     metadata = {
         "name": config.name,
@@ -204,7 +212,7 @@ def _save_bundle(
         "generator": config.generator.to_dict(),
         "step": step,
         "config": config.to_dict(),
-        "figures": figures or {},
+        "figures": figures,
         "jaxstyle": jaxstyle.__version__,
     }
     save_bundle(workdir / "model.safetensors", jax.device_get(parameters), metadata)

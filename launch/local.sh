@@ -18,7 +18,7 @@ fi
 
 find_python() {
     local candidate
-    for candidate in "${PYTHON:-}" python3.14 python3.13 python3.12 python3 python; do
+    for candidate in "${PYTHON:-}" python3.12 python3.13 python3.14 python3 python; do
         # .python-version counts only below its folder, so version managers are asked from there.
         if [[ -n $candidate ]] && (cd "$root" && "$candidate" -c \
             'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 12))') 2>/dev/null; then

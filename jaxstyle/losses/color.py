@@ -33,10 +33,12 @@ def yuv_color_loss(output: jax.Array, reference: jax.Array) -> jax.Array:
 
 
 def total_variation(x: jax.Array) -> jax.Array:
-    """Mean squared difference of vertical neighbours plus that of horizontal ones (AnimeGAN's).
+    """Mean absolute difference of vertical neighbours plus that of horizontal ones.
 
-    x: float32 [N, H, W, 3]. Returns a scalar.
+    The anisotropic total variation of Rudin, Osher & Fatemi (1992): a ramp costs as much as a step
+    of its height, so what it favours is flat tones with crisp edges. (AnimeGAN squares the
+    differences, which favours blur.) x: float32 [N, H, W, 3]. Returns a scalar.
     """
-    vertical = jnp.square(x[:, 1:] - x[:, :-1]).mean()
-    horizontal = jnp.square(x[:, :, 1:] - x[:, :, :-1]).mean()
+    vertical = jnp.abs(x[:, 1:] - x[:, :-1]).mean()
+    horizontal = jnp.abs(x[:, :, 1:] - x[:, :, :-1]).mean()
     return vertical + horizontal

@@ -4,16 +4,18 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jaxstyle.models.layers import HE, DownConv, InstanceNorm
+from jaxstyle.models.layers import HE, DownConv, FrameNorm, InstanceNorm
 
-NORMS = ("none", "instance")
+NORMS = ("none", "instance", "layer")
 
 
 class PatchDiscriminator(nn.Module):
     """`layers` 4x4 convolutions of stride 2, one of stride 1, and one to a logit per patch.
 
     Three layers see patches of 70x70 pixels, two of 34x34, one of 16x16. Channels double from
-    `width` up to eight times that. The first layer and the last are not normalised.
+    `width` up to eight times that. The first layer and the last are not normalised. `norm`:
+    "instance" is pix2pix's, and blind to the mean of a channel, so to most of a palette; "layer"
+    keeps it, relative to the other channels.
 
     x: float [N, H, W, 3] in [-1, 1]. Returns logits, float32 [N, h, w, 1]. With `spectral_norm`
     (Miyato et al. 2018) the estimates live in the collection 'batch_stats' and move only with
@@ -53,5 +55,7 @@ class PatchDiscriminator(nn.Module):
             y = conv(y, self.width * min(2**i, 8), f"conv{i}", down=i < self.layers)
             if self.norm == "instance" and i > 0:
                 y = InstanceNorm()(y)
+            elif self.norm == "layer" and i > 0:
+                y = FrameNorm(name=f"norm{i}")(y)
             y = nn.leaky_relu(y, 0.2)
         return conv(y, 1, "logits", down=False).astype(jnp.float32)

@@ -6,7 +6,11 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jaxstyle.models.layers import HE, pixel_shuffle, pixel_unshuffle
+from jaxstyle.models.layers import HE, pixel_shuffle, pixel_unshuffle, reflect_pad
+
+# Pixels that the frame is mirrored beyond its border before the first convolution. The layers pad
+# with zeros, which is fast; what these do to the picture falls into the margin and is cut off.
+_MARGIN = 8
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,7 +55,7 @@ class Realtime(nn.Module):
 
     x: float [N, H, W, 3] in [-1, 1], H and W multiples of `stride`. Returns float32 of the same
     shape, about [-1, 1] but not clipped. With `return_features` also a tuple of feature maps
-    [N, H/4, W/4, C], shallow to deep, for contrastive content losses.
+    [N, h, w, C] at 1/4 resolution, shallow to deep, for contrastive content losses.
     """
 
     size: str = "small"
@@ -67,7 +71,8 @@ class Realtime(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array, return_features: bool = False):
         size = SIZES[self.size]
-        tiles = pixel_unshuffle(x.astype(self.dtype), self.stride)
+        padded = reflect_pad(x.astype(self.dtype), _MARGIN)
+        tiles = pixel_unshuffle(padded, self.stride)
         y = nn.relu(
             nn.Conv(size.width, (3, 3), kernel_init=HE, dtype=self.dtype, name="stem")(tiles)
         )
@@ -83,6 +88,7 @@ class Realtime(nn.Module):
             name="head",
         )(nn.relu(y))
         head = pixel_shuffle(head, self.stride).astype(jnp.float32)
+        head = head[:, _MARGIN:-_MARGIN, _MARGIN:-_MARGIN]
         color, gate = head[..., :3], head[..., 3:]
         output = x.astype(jnp.float32) * (1 - gate) + color
         return (output, tuple(features)) if return_features else output

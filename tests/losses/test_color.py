@@ -31,7 +31,11 @@ def test_color_loss_is_l1_of_luma_and_half_the_square_of_chroma():
     assert color.yuv_color_loss(a, a) == 0
 
 
-def test_total_variation_of_a_ramp_is_its_squared_slope():
+def test_total_variation_is_that_of_a_step_whether_it_is_crisp_or_a_ramp():
     ramp = jnp.broadcast_to(0.1 * jnp.arange(8.0)[None, :, None, None], (2, 8, 6, 3))
-    np.testing.assert_allclose(color.total_variation(ramp), 0.01, rtol=1e-4)
-    np.testing.assert_allclose(color.total_variation(ramp.swapaxes(1, 2)), 0.01, rtol=1e-4)
+    step = jnp.where(jnp.arange(8)[None, :, None, None] < 4, 0.0, 0.7)
+    step = jnp.broadcast_to(step, (2, 8, 6, 3))
+    for edge in (ramp, step, ramp.swapaxes(1, 2)):
+        np.testing.assert_allclose(color.total_variation(edge), 0.1, rtol=1e-4)
+    noisy = ramp + 0.2 * jax.random.normal(jax.random.key(0), ramp.shape)
+    assert color.total_variation(noisy) > 0.2

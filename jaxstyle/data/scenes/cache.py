@@ -12,7 +12,11 @@ from tqdm import tqdm
 
 from jaxstyle.data.scenes.shot import frame
 
-_WORKER = "from jaxstyle.data.scenes.cache import work; work()"
+# Ctrl-C reaches the whole process group; the parent decides when its children end.
+_WORKER = (
+    "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN); "
+    "from jaxstyle.data.scenes.cache import work; work()"
+)
 
 
 def fill(path: Path, rendering: str, count: int, size: tuple[int, int], first_seed: int) -> None:

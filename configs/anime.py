@@ -1,0 +1,51 @@
+"""The full recipe for `realtime`: any content to any style, unpaired, at 256 px.
+
+    python -m jaxstyle.main --config=configs/anime.py --workdir=runs/anime \\
+        --config.data.content=/path/to/your/films --config.data.style=/path/to/frames
+
+Without --config.data.* it learns the cel look of the embedded scenes. `--config=configs/anime.py:base`
+trains another size of the generator.
+
+ANIME_TIME
+"""
+
+from ml_collections import ConfigDict
+
+from jaxstyle.config import CONSTANT, default_config
+
+
+def get_config(size: str = "small") -> ConfigDict:
+    """Returns the config for a size of the generator: tiny, small or base."""
+    config = default_config()
+    config.name = "anime"
+    config.steps = 30_000
+    config.batch_size = 8
+    config.image_size = 256
+    config.generator.size = size
+    config.data.content = "scenes:photo?count=2000&size=384&first_seed=0"
+    config.data.style = "scenes:cel?count=2000&size=384&first_seed=100000"
+    config.data.crop_scale = (0.6, 1.0)
+    # Films differ in exposure from shot to shot; the style must not depend on it.
+    config.data.brightness = 0.1
+    config.data.contrast = 0.1
+    config.data.saturation = 0.1
+
+    config.discriminator.width = 32
+    config.discriminator.layers = 3
+    config.losses.adversarial.smooth_weight = 0.2
+
+    # Deep features only: the shallow ones tell patches apart by their noise, and so keep it.
+    config.losses.patch_nce.weight = 0.3
+    config.losses.patch_nce.layers = {"tiny": (2, 3), "small": (3, 5), "base": (4, 7)}[size]
+    config.losses.palette.weight = 3.0
+    config.losses.total_variation.weight = 1.0
+    config.losses.shift.weight = 2.0
+    config.losses.shift.schedule = CONSTANT
+    config.losses.warp.weight = 6.0
+    config.losses.warp.noise = 0.05
+    config.losses.warp.schedule = CONSTANT
+
+    config.optimizer.generator.learning_rate = 5e-4
+    config.optimizer.discriminator.learning_rate = 5e-4
+    config.ema_decay = 0.999
+    return config

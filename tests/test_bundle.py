@@ -1,0 +1,136 @@
+import json
+import os
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+from jaxstyle.bundle import FORMAT, load_bundle, save_bundle
+from jaxstyle.errors import UserError
+from jaxstyle.models import build_generator
+
+CONFIG = {"name": "realtime", "size": "tiny", "dtype": "float32"}
+METADATA = {"name": "ink", "generator": CONFIG, "step": 7, "licence": "CC0", "figures": {"a": 0.5}}
+
+
+@pytest.fixture(scope="module")
+def parameters():
+    shapes = jax.eval_shape(
+        build_generator(CONFIG).init, jax.random.key(0), jnp.zeros((1, 32, 32, 3))
+    )["params"]
+    rng = np.random.default_rng(0)
+    return jax.tree.map(lambda s: rng.normal(size=s.shape).astype(np.float32), shapes)
+
+
+@pytest.fixture
+def path(tmp_path, parameters):
+    save_bundle(tmp_path / "model.safetensors", parameters, METADATA)
+    return tmp_path / "model.safetensors"
+
+
+def flat(parameters, **changes):
+    leaves = jax.tree_util.tree_leaves_with_path(parameters)
+    return {"/".join(key.key for key in keys): leaf for keys, leaf in leaves} | changes
+
+
+def write(path, tensors, metadata=METADATA, form=FORMAT):
+    text = metadata if isinstance(metadata, str) else json.dumps(metadata)
+    save_file(tensors, path, metadata={"format": form, "jaxstyle": text})
+
+
+def test_a_bundle_reads_back_bit_for_bit(path, parameters):
+    bundle = load_bundle(path)
+    jax.tree.map(np.testing.assert_array_equal, bundle.parameters, parameters)
+    assert bundle.metadata == METADATA
+    x = jax.random.normal(jax.random.key(1), (1, 32, 32, 3))
+    expected = build_generator(CONFIG).apply({"params": parameters}, x)
+    actual = bundle.generator.apply({"params": bundle.parameters}, x)
+    np.testing.assert_array_equal(actual, expected)
+
+
+def test_only_the_bundle_is_left_behind(path):
+    assert [p.name for p in path.parent.iterdir()] == ["model.safetensors"]
+
+
+def test_a_write_that_fails_leaves_the_old_bundle(path, parameters, monkeypatch):
+    before = path.read_bytes()
+
+    def fail(*_):
+        raise OSError("disk full")
+
+    monkeypatch.setattr(os, "replace", fail)
+    with pytest.raises(OSError, match="disk full"):
+        save_bundle(path, jax.tree.map(np.zeros_like, parameters), METADATA)
+    assert path.read_bytes() == before
+
+
+def test_parameters_of_another_generator_are_not_written(tmp_path, parameters):
+    path = tmp_path / "model.safetensors"
+    with pytest.raises(UserError, match="does not fit its generator"):
+        save_bundle(path, parameters, METADATA | {"generator": CONFIG | {"size": "small"}})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_bundle_that_is_not_there(tmp_path):
+    with pytest.raises(UserError, match=r"no model at .*nowhere"):
+        load_bundle(tmp_path / "nowhere.safetensors")
+    with pytest.raises(UserError, match="no model at"):
+        load_bundle(tmp_path)
+
+
+@pytest.mark.parametrize("length", [0, 5, 100, -100])
+def test_a_truncated_bundle(path, length):
+    path.write_bytes(path.read_bytes()[:length])
+    with pytest.raises(UserError, match="not a readable"):
+        load_bundle(path)
+
+
+def test_a_file_of_another_kind(tmp_path):
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(b"\x89PNG" + bytes(1000))
+    with pytest.raises(UserError, match="not a readable"):
+        load_bundle(path)
+
+
+def test_safetensors_of_another_program(tmp_path, parameters):
+    path = tmp_path / "model.safetensors"
+    save_file(flat(parameters), path)
+    with pytest.raises(UserError, match="not a jaxstyle bundle"):
+        load_bundle(path)
+    write(path, flat(parameters), form="jaxstyle-bundle-0")
+    with pytest.raises(UserError, match=f"not a jaxstyle bundle of format {FORMAT}"):
+        load_bundle(path)
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    ["{not json", "[]", "{}", '{"generator": 5}', '{"generator": {"name": []}}'],
+)
+def test_metadata_that_make_no_sense(tmp_path, parameters, metadata):
+    path = tmp_path / "model.safetensors"
+    write(path, flat(parameters), metadata)
+    with pytest.raises(UserError, match=r"model\.safetensors has unreadable metadata"):
+        load_bundle(path)
+
+
+def test_a_generator_that_is_not_known(tmp_path, parameters):
+    path = tmp_path / "model.safetensors"
+    write(path, flat(parameters), METADATA | {"generator": {"name": "diffusion"}})
+    with pytest.raises(UserError, match="no generator named 'diffusion'"):
+        load_bundle(path)
+
+
+def test_wrong_shapes_and_missing_or_surplus_tensors_are_named(tmp_path, parameters):
+    path = tmp_path / "model.safetensors"
+    tensors = flat(parameters)
+    write(path, tensors | {"stem/bias": np.zeros(3, np.float32)})
+    with pytest.raises(UserError, match=r"stem/bias is \(3,\), should be \(24,\)"):
+        load_bundle(path)
+    write(path, tensors | {"surplus": np.zeros(3, np.float32)})
+    with pytest.raises(UserError, match=r"surplus is \(3,\), should be absent"):
+        load_bundle(path)
+    write(path, {name: value for name, value in tensors.items() if name != "head/bias"})
+    with pytest.raises(UserError, match="head/bias is missing"):
+        load_bundle(path)
