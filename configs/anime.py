@@ -3,8 +3,8 @@
     python -m jaxstyle.main --config=configs/anime.py --workdir=runs/anime \\
         --config.data.content=/path/to/your/films --config.data.style=/path/to/frames
 
-Without --config.data.* it learns the cel look of the embedded scenes. `--config=configs/anime.py:base`
-trains another size of the generator.
+Without --config.data.* it learns the cel look of the embedded scenes; the first run renders them.
+--config=configs/anime.py:base trains another size of the generator (tiny, small, base).
 
 ANIME_TIME
 """

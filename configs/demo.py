@@ -34,10 +34,10 @@ def get_config() -> ConfigDict:
     config.losses.patch_nce.patches = 128
     config.losses.patch_nce.width = 64
     config.losses.palette.weight = 3.0
-    config.losses.total_variation.weight = 2.0
+    config.losses.total_variation.weight = 1.5
     config.losses.shift.weight = 2.0
     config.losses.shift.schedule = CONSTANT
-    config.losses.warp.weight = 6.0
+    config.losses.warp.weight = 4.5
     config.losses.warp.noise = 0.1
     config.losses.warp.schedule = CONSTANT
 

@@ -1,7 +1,7 @@
 """jaxstyle: train a GAN on a style, then turn a camera, a stream or a film into it, live."""
 
-# Before anything loads PyAV: both wheels bring X libraries of their own, and an OpenCV window opened
-# with PyAV's copies loaded first never appears (opencv/opencv#29195, PyAV-Org/PyAV#978).
+# Before anything loads PyAV: both wheels bring X libraries of their own, and with PyAV's copies
+# loaded first an OpenCV window never appears (opencv/opencv#29195, PyAV-Org/PyAV#978).
 import cv2  # noqa: F401
 
 __version__ = "0.1.0"

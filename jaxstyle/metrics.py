@@ -66,9 +66,9 @@ class MetricsWriter:
         if not active:
             return
         path = Path(workdir) / "metrics.jsonl"
-        _drop_lines_after(path, first_step)
         if tensorboard:
             self._board = _open_tensorboard(workdir, first_step)
+        _drop_lines_after(path, first_step)
         self._file = path.open("a", buffering=1)
 
     def write(self, step: int, figures: dict[str, float]) -> None:

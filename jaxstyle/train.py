@@ -24,7 +24,7 @@ from jaxstyle.config import check_config
 from jaxstyle.data.augment import random_resized_crop
 from jaxstyle.data.loader import make_loader
 from jaxstyle.data.sources import Source, open_source
-from jaxstyle.evaluation.held_out import compare_with_truth
+from jaxstyle.evaluation.held_out import compare_with_truth, held_out_scenes
 from jaxstyle.interrupt import StopRequest
 from jaxstyle.metrics import MetricsWriter, RecentFigures
 from jaxstyle.realtime.engine import stylize
@@ -59,6 +59,13 @@ def train(config: ConfigDict, workdir: str | os.PathLike) -> None:
     parameters = sum(leaf.size for leaf in jax.tree.leaves(state.generator))
     say(f"generator: {config.generator.name}, {parameters:,} parameters")
 
+    # ---- Checkpoints -------------------------------------------------------------------------
+    # Before the data: a mistyped workdir should not be found out after minutes of rendering.
+    checkpoints = Checkpoints(workdir, config.keep_checkpoints)
+    first_step = checkpoints.latest_step() or 0
+    if first_step:
+        check_config_unchanged(workdir, config.to_dict())
+
     # ---- Data --------------------------------------------------------------------------------
     content, style = (_open_source(config, domain) for domain in ("content", "style"))
     say(f"data: {len(content)} content frames, {len(style)} style frames")
@@ -77,10 +84,7 @@ def train(config: ConfigDict, workdir: str | os.PathLike) -> None:
     )
 
     # ---- Restore -----------------------------------------------------------------------------
-    checkpoints = Checkpoints(workdir, config.keep_checkpoints)
-    first_step = checkpoints.latest_step() or 0
     if first_step:
-        check_config_unchanged(workdir, config.to_dict())
         state, data_state = checkpoints.restore(first_step, state)
         batches.set_state(data_state)
         say(f"going on from step {first_step} in {workdir}")
@@ -139,15 +143,14 @@ def train(config: ConfigDict, workdir: str | os.PathLike) -> None:
         raise stop.stopped()
 
     # ---- End ---------------------------------------------------------------------------------
-    held_out = {}
-    if config.evaluation_scenes and is_writer:
-        held_out = compare_with_truth(
-            functools.partial(generate, state.ema), config.evaluation_scenes, _EVALUATION_SIZE
-        )
-        say(_held_out_report(config.evaluation_scenes, held_out))
     if is_writer:
         # Also when a run that was cut off here is started again with nothing left to train.
-        _save_bundle(workdir, config, config.steps, state.ema, held_out)
+        figures = {}
+        if config.evaluation_scenes:
+            stylized = functools.partial(generate, state.ema)
+            figures = _evaluate_held_out(stylized, config.evaluation_scenes, workdir)
+            say(_held_out_report(config.evaluation_scenes, figures))
+        _save_bundle(workdir, config, config.steps, state.ema, figures)
     say(f"done: {workdir / 'model.safetensors'}")
 
 
@@ -236,6 +239,19 @@ def _postfix(means: dict[str, float]) -> str:
     parts = [f"{means['frames_per_second']:.0f} frames/s"]
     parts += [f"{name} {means[name]:.3f}" for name in ("g/total", "d/total") if name in means]
     return ", ".join(parts)
+
+
+def _evaluate_held_out(
+    stylized: Callable[[np.ndarray], np.ndarray], count: int, workdir: Path
+) -> dict[str, float]:
+    """Figures on held-out scenes; samples/held_out.png has rows of input | output | truth."""
+    photos, cels = held_out_scenes(count, _EVALUATION_SIZE)
+    # A few at a time, as many as a contact sheet has.
+    batches = range(0, count, _SAMPLE_ROWS)
+    outputs = np.concatenate([stylized(photos[i : i + _SAMPLE_ROWS]) for i in batches])
+    sheet = contact_sheet([frames[:_SAMPLE_ROWS] for frames in (photos, outputs, cels)])
+    write_png(workdir / "samples" / "held_out.png", sheet)
+    return compare_with_truth(photos, outputs, cels)
 
 
 def _held_out_report(count: int, figures: dict[str, float]) -> str:

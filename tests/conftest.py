@@ -1,4 +1,4 @@
-"""Strict JAX for every test: an implicit promotion of a dtype or a rank is a bug, not a convenience."""
+"""Strict JAX for every test: an implicit promotion of a dtype or a rank is a bug."""
 
 import os
 from pathlib import Path

@@ -79,5 +79,8 @@ def test_hosts_but_the_first_write_nothing(tmp_path):
 
 def test_tensorboard_that_is_not_installed_is_a_clear_error(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "tensorboardX", None)
+    path = tmp_path / "metrics.jsonl"
+    path.write_text('{"step": 10}\n')
     with pytest.raises(UserError, match=r"pip install 'jaxstyle\[tensorboard\]'"):
         MetricsWriter(tmp_path, first_step=0, tensorboard=True)
+    assert path.read_text() == '{"step": 10}\n'

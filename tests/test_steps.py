@@ -30,6 +30,8 @@ def tiny(**changes) -> FrozenConfigDict:
             "generator.size": "tiny",
             "discriminator.width": 8,
             "discriminator.layers": 1,
+            "discriminator.norm": "instance",
+            "discriminator.spectral_norm": False,
             "losses.patch_nce.weight": 0.0,
             "losses.patch_nce.layers": (1, 2),
             "losses.patch_nce.patches": 8,

@@ -1,7 +1,5 @@
 """Held-out scenes: what photo data cannot offer, the true stylized frame to compare with."""
 
-from collections.abc import Callable
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -12,29 +10,29 @@ from jaxstyle.evaluation.swd import sliced_wasserstein
 
 # Far from the seeds that recipes train on.
 FIRST_SEED = 1_000_000
-_BATCH = 8
+
+
+def held_out_scenes(count: int, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Returns (photos, cels) of the same scenes, uint8 [count, size, size, 3] each."""
+    photos, cels = (
+        Scenes(rendering, count, (size, size), first_seed=FIRST_SEED)
+        for rendering in ("photo", "cel")
+    )
+    return np.stack(list(photos)), np.stack(list(cels))
 
 
 def compare_with_truth(
-    stylize: Callable[[np.ndarray], np.ndarray], count: int, size: int
+    photos: np.ndarray, outputs: np.ndarray, cels: np.ndarray
 ) -> dict[str, float]:
-    """Stylizes photo renderings of held-out scenes and compares with their cel renderings.
+    """How much closer than the photos the outputs are to the cel frames of the same scenes.
 
-    stylize: uint8 [n, size, size, 3] -> uint8 of the same shape. Returns for the output
-    ("ssim", "swd") and for the unstylized input ("ssim_input", "swd_input") the mean SSIM to the
-    true cel frame, and the sliced Wasserstein distance of the set to the set of cel frames. Both
-    sets show the same scenes, so a generator that draws as the cel renderer does is at distance 0.
+    All uint8 [N, H, W, 3]. Returns for the outputs ("ssim", "swd") and for the photos
+    ("ssim_input", "swd_input") the mean SSIM to the true cel frame, and the sliced Wasserstein
+    distance of the set to the set of cel frames. Both sets show the same scenes, so a generator
+    that draws as the cel renderer does is at distance 0.
     """
-    photos, cels = (
-        np.stack([source[i] for i in range(count)])
-        for source in (
-            Scenes(rendering, count, (size, size), first_seed=FIRST_SEED)
-            for rendering in ("photo", "cel")
-        )
-    )
-    outputs = np.concatenate([stylize(photos[i : i + _BATCH]) for i in range(0, count, _BATCH)])
-    photos, cels, outputs = (
-        jnp.asarray(frames, jnp.float32) / 255 for frames in (photos, cels, outputs)
+    photos, outputs, cels = (
+        jnp.asarray(frames, jnp.float32) / 255 for frames in (photos, outputs, cels)
     )
     key = jax.random.key(0)
     return {

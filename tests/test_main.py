@@ -1,0 +1,179 @@
+"""The command line, as a person uses it: what it says when it is wrong, and how it ends."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from absl.testing import flagsaver
+
+from jaxstyle import main as entry
+
+# How ml_collections loads a recipe.
+pytestmark = pytest.mark.filterwarnings("ignore:the load_module:DeprecationWarning")
+
+RECIPE = """
+from jaxstyle.config import default_config
+
+def get_config():
+    config = default_config()
+    config.steps = 3
+    config.batch_size = 4
+    config.image_size = 32
+    config.devices = 1
+    config.generator.size = "tiny"
+    config.discriminator.width = 8
+    config.discriminator.layers = 1
+    config.losses.patch_nce.weight = 0.0
+    config.data.content = "scenes:photo?count=COUNT&size=SIZE"
+    config.data.style = "scenes:cel?count=2&first_seed=50"
+    config.data.cache_dir = "CACHE"
+    EXTRA
+    return config
+"""
+
+
+@pytest.fixture
+def recipe(tmp_path):
+    """Writes a recipe; returns its path."""
+
+    def write(extra: str = "pass", count: int = 2, size: int = 48) -> Path:
+        text = RECIPE.replace("COUNT", str(count)).replace("SIZE", str(size))
+        path = tmp_path / "recipe.py"
+        path.write_text(text.replace("CACHE", str(tmp_path / "cache")).replace("EXTRA", extra))
+        return path
+
+    return write
+
+
+def command(*arguments) -> list[str]:
+    return [sys.executable, "-m", "jaxstyle.main", *map(str, arguments)]
+
+
+def the_error(stderr: str) -> str:
+    """The one line that there is."""
+    assert stderr.startswith("error: ")
+    assert stderr.count("\n") == 1
+    return stderr.removeprefix("error: ").strip()
+
+
+@pytest.fixture
+def parse(monkeypatch, capsys):
+    """Parses a command line as the program does; returns what it says as it gives up."""
+
+    def refuse(*arguments) -> str:
+        argv = ["main", *map(str, arguments)]
+        monkeypatch.setattr(sys, "argv", argv)
+        with flagsaver.flagsaver(), pytest.raises(SystemExit) as exit_info:
+            entry.parse_flags(argv)
+        assert exit_info.value.code == 1
+        return the_error(capsys.readouterr().err)
+
+    return refuse
+
+
+def test_an_unknown_setting_on_the_command_line(parse, recipe):
+    assert "nosuch" in parse(f"--config={recipe()}", "--workdir=x", "--config.nosuch=1")
+    assert "nosuch" in parse(f"--config={recipe()}", "--workdir=x", "--config.data.nosuch=1")
+
+
+def test_an_unknown_setting_in_a_recipe(parse, recipe):
+    message = parse(f"--config={recipe('config.data.nosuch = 1')}", "--workdir=x")
+    assert 'Key "nosuch" does not exist' in message
+    assert "crop_scale" not in message  # not the whole config
+
+
+def test_a_value_of_the_wrong_type(parse, recipe):
+    message = parse(f"--config={recipe()}", "--workdir=x", "--config.steps=many")
+    assert "--config.steps=many" in message
+    message = parse(f"--config={recipe('config.steps = chr(65)')}", "--workdir=x")
+    assert "'steps'" in message
+    assert "int" in message
+
+
+def test_a_recipe_that_is_not_there(parse, tmp_path):
+    assert "nowhere.py" in parse(f"--config={tmp_path}/nowhere.py", "--workdir=x")
+    message = parse(f"--config={tmp_path}/nowhere.py", "--workdir=x", "--config.steps=3")
+    assert "nowhere.py" in message
+
+
+def test_a_recipe_that_is_no_python(parse, recipe):
+    assert "recipe.py, line" in parse(f"--config={recipe('config.steps = = 3')}", "--workdir=x")
+
+
+def test_what_is_no_flag(parse, recipe):
+    assert "'extra'" in parse(f"--config={recipe()}", "--workdir=x", "extra")
+    assert "nosuch" in parse(f"--config={recipe()}", "--workdir=x", "--nosuch=1")
+
+
+def test_mistakes_end_the_program_with_one_line(recipe, tmp_path):
+    """Of the parser, and of training itself; nothing is written for them."""
+    flags = [f"--config={recipe()}", f"--workdir={tmp_path / 'run'}"]
+    lines = {
+        "--workdir": command(flags[0]),
+        "nosuch": command(*flags, "--config.nosuch=1"),
+        "config.image_size is 33": command(*flags, "--config.image_size=33"),
+    }
+    running = {
+        expected: subprocess.Popen(line, stderr=subprocess.PIPE, text=True)
+        for expected, line in lines.items()
+    }
+    for expected, process in running.items():
+        _, stderr = process.communicate(timeout=60)
+        assert process.returncode == 1
+        assert expected in the_error(stderr)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_recipe_and_an_override_train(recipe, tmp_path):
+    workdir = tmp_path / "run"
+    done = subprocess.run(
+        command(f"--config={recipe()}", f"--workdir={workdir}", "--config.steps=2"),
+        env=os.environ
+        | {
+            "JAX_COMPILATION_CACHE_DIR": str(tmp_path / "compiled"),
+            "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
+        },
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "2/2" in done.stderr
+    assert f"done: {workdir / 'model.safetensors'}" in done.stdout
+    assert (workdir / "samples" / "0000002.png").exists()
+    assert [path.name for path in (workdir / "checkpoints").iterdir()] == ["2"]
+
+
+@pytest.mark.parametrize(
+    ("signum", "status", "said"),
+    [
+        (signal.SIGINT, 130, "interrupted; the same command goes on from the last checkpoint\n"),
+        (signal.SIGTERM, 143, ""),
+    ],
+    ids=["ctrl-c", "kill"],
+)
+def test_a_signal_before_the_first_step_ends_cleanly(recipe, tmp_path, signum, status, said):
+    """While scenes are rendered, in child processes which a terminal's Ctrl-C reaches as well."""
+    path = recipe(count=100_000, size=256)
+    process = subprocess.Popen(
+        command(f"--config={path}", f"--workdir={tmp_path / 'run'}"),
+        stderr=subprocess.PIPE,
+        start_new_session=True,  # a process group of its own, as a terminal gives
+    )
+    try:
+        progress = b""
+        while b"rendering" not in progress or b" 0/100000" in progress.splitlines()[-1]:
+            progress += process.stderr.read1()
+        os.killpg(process.pid, signal.SIGINT) if signum == signal.SIGINT else process.terminate()
+        _, rest = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    text = (progress + rest).decode()
+    assert process.returncode == status
+    assert "Traceback" not in text
+    assert text.endswith(said)
+    assert list((tmp_path / "cache").iterdir()) == []
+    assert not (tmp_path / "run").exists()
