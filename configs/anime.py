@@ -16,6 +16,11 @@ from jaxstyle.config import CONSTANT, default_config
 
 def get_config(size: str = "small") -> ConfigDict:
     """Returns the config for a size of the generator: tiny, small or base."""
+    # Deep feature maps of each size only: the shallow ones tell patches apart by their noise, and
+    # would keep it.
+    content_layers = {"tiny": (2, 3), "small": (3, 5), "base": (4, 7)}
+    if size not in content_layers:
+        raise ValueError(f"no size {size!r}; there are: {', '.join(content_layers)}")
     config = default_config()
     config.name = "anime"
     config.steps = 30_000
@@ -34,9 +39,8 @@ def get_config(size: str = "small") -> ConfigDict:
     config.discriminator.layers = 3
     config.losses.adversarial.smooth_weight = 0.2
 
-    # Deep features only: the shallow ones tell patches apart by their noise, and so keep it.
     config.losses.patch_nce.weight = 0.3
-    config.losses.patch_nce.layers = {"tiny": (2, 3), "small": (3, 5), "base": (4, 7)}[size]
+    config.losses.patch_nce.layers = content_layers[size]
     config.losses.palette.weight = 3.0
     config.losses.total_variation.weight = 1.0
     config.losses.shift.weight = 2.0

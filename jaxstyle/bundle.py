@@ -18,7 +18,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
 from jaxstyle.errors import UserError
 from jaxstyle.models import build_generator
@@ -55,8 +55,11 @@ def save_bundle(path: str | os.PathLike, parameters: Any, metadata: dict[str, An
     text = {"format": FORMAT, "jaxstyle": json.dumps(metadata, sort_keys=True)}
     beside = path.with_name(f".{path.name}.partial")
     path.parent.mkdir(parents=True, exist_ok=True)
-    save_file(flat, beside, metadata=text)
-    os.replace(beside, path)
+    try:
+        beside.write_bytes(save(flat, metadata=text))
+        os.replace(beside, path)
+    finally:
+        beside.unlink(missing_ok=True)
 
 
 def load_bundle(path: str | os.PathLike) -> Bundle:
@@ -67,11 +70,11 @@ def load_bundle(path: str | os.PathLike) -> Bundle:
     try:
         with safe_open(path, framework="numpy") as file:
             text = file.metadata() or {}
+            if text.get("format") != FORMAT:
+                raise UserError(f"{path} is not a jaxstyle bundle of format {FORMAT}")
             flat = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except SafetensorError as error:
+    except (SafetensorError, OSError) as error:
         raise UserError(f"{path} is not a readable .safetensors file: {error}") from error
-    if text.get("format") != FORMAT:
-        raise UserError(f"{path} is not a jaxstyle bundle of format {FORMAT}")
     try:
         metadata = json.loads(text["jaxstyle"])
         generator = build_generator(metadata["generator"])

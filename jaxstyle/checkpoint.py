@@ -82,6 +82,12 @@ class Checkpoints:
         self._manager.close()
 
 
+def has_checkpoint(workdir: str | os.PathLike) -> bool:
+    """Whether there is a complete checkpoint in the workdir; creates nothing."""
+    # Orbax gives a checkpoint its bare number as a name only once it is complete.
+    return any(path.name.isdigit() for path in (Path(workdir) / "checkpoints").glob("*"))
+
+
 def check_config_unchanged(workdir: str | os.PathLike, config: dict[str, Any]) -> None:
     """Raises `UserError`, naming the first difference, if WORKDIR/config.json is of another run.
 

@@ -4,6 +4,7 @@ A recipe in `configs/` starts from `default_config()` and changes what it needs 
 changes the rest (`--config.steps=100`). The default is locked: a key that is not here is refused.
 """
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -30,7 +31,8 @@ def default_config() -> ConfigDict:
     config.image_size = 256  # pixels, of the square crops that are trained on
     config.devices = 0  # how many devices to use; 0 is all there are
 
-    # Fields of the modules in jaxstyle/models; `name` chooses one.
+    # Fields of the modules in jaxstyle/models; `name` chooses one. Another has other fields, so a
+    # recipe replaces the whole entry: config.generator = ConfigDict({"name": "animegan2"}).
     config.generator = ConfigDict({"name": "realtime", "size": "small", "dtype": "float32"})
     config.discriminator = ConfigDict(
         {
@@ -56,7 +58,7 @@ def default_config() -> ConfigDict:
             "brightness": 0.0,
             "contrast": 0.0,
             "saturation": 0.0,
-            "cache_dir": "",  # for rendered scenes; empty is ~/.cache/jaxstyle
+            "cache_dir": "",  # for scenes and TFDS data sets; empty is ~/.cache/jaxstyle
         }
     )
 
@@ -127,9 +129,19 @@ def check_config(config: ConfigDict) -> None:
     size = config.image_size
     _require(size >= 32 and size % 16 == 0, "image_size", size, "a multiple of 16, 32 or more")
     _require(0 <= config.ema_decay < 1, "ema_decay", config.ema_decay, "in [0, 1)")
+    both = math.gcd(config.generator_every, config.discriminator_every)
+    _require(both == 1, "generator_every", config.generator_every, "coprime to discriminator_every")
     scale = config.data.crop_scale
-    ordered = len(scale) == 2 and 0 < scale[0] <= scale[1] <= 1
+    ordered = _all_numbers(scale) and len(scale) == 2 and 0 < scale[0] <= scale[1] <= 1
     _require(ordered, "data.crop_scale", scale, "(low, high) within (0, 1]")
+    for name in ("brightness", "contrast", "saturation"):
+        _require(0 <= config.data[name] < 1, f"data.{name}", config.data[name], "in [0, 1)")
+    for name, settings in config.optimizer.items():
+        rate = settings.learning_rate
+        _require(rate >= 0, f"optimizer.{name}.learning_rate", rate, "0 or more")
+        for moment in ("b1", "b2"):
+            value = settings[moment]
+            _require(0 <= value < 1, f"optimizer.{name}.{moment}", value, "in [0, 1)")
     _check_losses(config)
     for name, settings in [*config.losses.items(), *config.optimizer.items()]:
         _check_schedule(name, settings.schedule)
@@ -148,6 +160,14 @@ def _check_losses(config: ConfigDict) -> None:
         _require(value >= 1, f"losses.patch_nce.{name}", value, "at least 1")
     temperature = losses.patch_nce.temperature
     _require(temperature > 0, "losses.patch_nce.temperature", temperature, "greater than 0")
+    layers = losses.patch_nce.layers
+    whole = len(layers) > 0 and all(isinstance(layer, int) for layer in layers)
+    _require(whole, "losses.patch_nce.layers", layers, "whole numbers, such as (3, 5)")
+    block = losses.palette.block
+    divides = block >= 1 and config.image_size % block == 0
+    _require(divides, "losses.palette.block", block, "a divisor of image_size")
+    for name in ("pixels", "noise"):
+        _require(losses.warp[name] >= 0, f"losses.warp.{name}", losses.warp[name], "0 or more")
     pixels = losses.shift.pixels
     _require(pixels >= 16 and pixels % 16 == 0, "losses.shift.pixels", pixels, "a multiple of 16")
     if losses.shift.weight > 0:
@@ -171,6 +191,10 @@ def _check_keys(config: Mapping[str, Any], default: Mapping[str, Any], prefix: s
         # The networks' fields depend on their names.
         if isinstance(value, ConfigDict) and prefix + name not in ("generator", "discriminator"):
             _check_keys(config[name], value, f"{prefix}{name}.")
+
+
+def _all_numbers(values: Any) -> bool:
+    return all(isinstance(value, int | float) for value in values)
 
 
 def _check_schedule(name: str, schedule: Any) -> None:

@@ -1,9 +1,12 @@
-"""Ctrl-C and SIGTERM as requests: work stops where it can be gone on from."""
+"""Ctrl-C, SIGTERM and SIGHUP as requests: work stops where it can be gone on from."""
 
 import signal
 from types import FrameType, TracebackType
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+# SIGHUP, which not every platform has, comes when the terminal is closed.
+_SIGNALS = tuple(
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+)
 
 
 class Stopped(SystemExit):
@@ -14,7 +17,7 @@ class Stopped(SystemExit):
 
 
 class StopRequest:
-    """While entered, turns the first SIGINT or SIGTERM into `requested`; a second one interrupts.
+    """While entered, turns the first such signal into `requested`; a second one interrupts.
 
     Works in the main thread only, as Python's signal handlers do.
     """

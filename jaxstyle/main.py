@@ -40,7 +40,15 @@ def parse_flags(argv: list[str]) -> list[str]:
             arguments = flags.FLAGS(argv)
             # A recipe that cannot be read says so only when its content is asked for.
             _CONFIG.value.keys()
-        except (flags.Error, OSError, SyntaxError, TypeError, ValueError) as error:
+        except (
+            flags.Error,
+            ImportError,
+            LookupError,
+            OSError,
+            SyntaxError,
+            TypeError,
+            ValueError,
+        ) as error:
             # ml_collections wraps the reason in a traceback, of which it is the last line.
             raise UserError(str(error).strip().splitlines()[-1].strip()) from error
         except AttributeError as error:

@@ -78,7 +78,8 @@ def updates_at(step: int, config: FrozenConfigDict) -> Updates:
     """Returns what the step of this number (from 0) does under the config."""
     if step < config.initial_steps:
         return Updates(generator=True, discriminator=False, adversarial=False, r1=False)
-    discriminator = step % config.discriminator_every == 0
+    has_adversary = config.losses.adversarial.weight > 0
+    discriminator = has_adversary and step % config.discriminator_every == 0
     r1 = config.losses.r1
     return Updates(
         generator=step % config.generator_every == 0,
@@ -162,70 +163,101 @@ def train_step(
         jax.random.fold_in(state.key, state.step), 3
     )
     images = _augment(batch, augment_key, config)
-    fraction = state.step.astype(jnp.float32) / config.steps
     changes: dict[str, Any] = {"step": state.step + 1}
     figures: Terms = {}
-
     if updates.generator:
-
-        def generator_objective(parameters):
-            terms, fake = _generator_terms(
-                parameters, state, images, terms_key, networks, config, updates.adversarial
-            )
-            return _weighted_sum(terms, config, fraction), (terms, fake)
-
-        parameters = (state.generator, state.heads)
-        (total, (terms, fake)), gradients = jax.value_and_grad(generator_objective, has_aux=True)(
-            parameters
+        fake, change, figure = _update_generator(
+            state, images, terms_key, networks, config, updates.adversarial
         )
-        (generator, heads), optimizer = _apply_gradients(
-            networks.generator_optimizer,
-            _learning_rate(config.optimizer.generator, fraction),
-            gradients,
-            state.generator_optimizer,
-            parameters,
-        )
-        # While the average is young it must not be dominated by the initial parameters.
-        count = state.step.astype(jnp.float32)
-        decay = jnp.minimum(config.ema_decay, (1 + count) / (10 + count))
-        changes |= {
-            "generator": generator,
-            "heads": heads,
-            "ema": jax.tree.map(lambda e, p: e + (1 - decay) * (p - e), state.ema, generator),
-            "generator_optimizer": optimizer,
-        }
-        figures |= {f"g/{name}": value for name, value in terms.items()}
-        figures |= {"g/total": total, "g/gradient_norm": optax.tree.norm(gradients)}
+        changes |= change
+        figures |= {f"g/{name}": value for name, value in figure.items()}
     else:
         fake = networks.generator.apply({"params": state.generator}, images["content"])
-
     if updates.discriminator:
-
-        def discriminator_objective(parameters):
-            terms, stats = _discriminator_terms(
-                parameters, state, images, fake, penalty_key, networks, config, updates.r1
-            )
-            return _weighted_sum(terms, config, fraction), (terms, stats)
-
-        (total, (terms, stats)), gradients = jax.value_and_grad(
-            discriminator_objective, has_aux=True
-        )(state.discriminator)
-        discriminator, optimizer = _apply_gradients(
-            networks.discriminator_optimizer,
-            _learning_rate(config.optimizer.discriminator, fraction),
-            gradients,
-            state.discriminator_optimizer,
-            state.discriminator,
+        change, figure = _update_discriminator(
+            state, images, fake, penalty_key, networks, config, updates.r1
         )
-        changes |= {
-            "discriminator": discriminator,
-            "discriminator_stats": stats,
-            "discriminator_optimizer": optimizer,
-        }
-        figures |= {f"d/{name}": value for name, value in terms.items()}
-        figures |= {"d/total": total, "d/gradient_norm": optax.tree.norm(gradients)}
-
+        changes |= change
+        figures |= {f"d/{name}": value for name, value in figure.items()}
     return state.replace(**changes), figures
+
+
+def _fraction(state: TrainState, config: FrozenConfigDict) -> jax.Array:
+    return state.step.astype(jnp.float32) / config.steps
+
+
+def _update_generator(
+    state: TrainState,
+    images: Mapping[str, jax.Array],
+    key: jax.Array,
+    networks: Networks,
+    config: FrozenConfigDict,
+    use_adversarial: bool,
+) -> tuple[jax.Array, dict[str, Any], Terms]:
+    """Returns the generator's output before the update, the fields that change, and figures."""
+    fraction = _fraction(state, config)
+
+    def objective(parameters):
+        terms, fake = _generator_terms(
+            parameters, state, images, key, networks, config, use_adversarial
+        )
+        return _weighted_sum(terms, config, fraction), (terms, fake)
+
+    parameters = (state.generator, state.heads)
+    (total, (terms, fake)), gradients = jax.value_and_grad(objective, has_aux=True)(parameters)
+    (generator, heads), optimizer = _apply_gradients(
+        networks.generator_optimizer,
+        _learning_rate(config.optimizer.generator, fraction),
+        gradients,
+        state.generator_optimizer,
+        parameters,
+    )
+    # While the average is young it must not be dominated by the initial parameters.
+    count = state.step.astype(jnp.float32)
+    decay = jnp.minimum(config.ema_decay, (1 + count) / (10 + count))
+    changes = {
+        "generator": generator,
+        "heads": heads,
+        "ema": jax.tree.map(lambda e, p: e + (1 - decay) * (p - e), state.ema, generator),
+        "generator_optimizer": optimizer,
+    }
+    return fake, changes, {**terms, "total": total, "gradient_norm": optax.tree.norm(gradients)}
+
+
+def _update_discriminator(
+    state: TrainState,
+    images: Mapping[str, jax.Array],
+    fake: jax.Array,
+    key: jax.Array,
+    networks: Networks,
+    config: FrozenConfigDict,
+    use_r1: bool,
+) -> tuple[dict[str, Any], Terms]:
+    """Returns the fields that change, and figures."""
+    fraction = _fraction(state, config)
+
+    def objective(parameters):
+        terms, stats = _discriminator_terms(
+            parameters, state, images, fake, key, networks, config, use_r1
+        )
+        return _weighted_sum(terms, config, fraction), (terms, stats)
+
+    (total, (terms, stats)), gradients = jax.value_and_grad(objective, has_aux=True)(
+        state.discriminator
+    )
+    discriminator, optimizer = _apply_gradients(
+        networks.discriminator_optimizer,
+        _learning_rate(config.optimizer.discriminator, fraction),
+        gradients,
+        state.discriminator_optimizer,
+        state.discriminator,
+    )
+    changes = {
+        "discriminator": discriminator,
+        "discriminator_stats": stats,
+        "discriminator_optimizer": optimizer,
+    }
+    return changes, {**terms, "total": total, "gradient_norm": optax.tree.norm(gradients)}
 
 
 def _learning_rate(settings, fraction: jax.Array) -> jax.Array:
@@ -336,7 +368,7 @@ def _patch_nce(heads, features, fake_features, key, module, settings) -> jax.Arr
     return sum(losses[1:], losses[0]) / len(losses)
 
 
-# Pixels at the border of a crop that see its padding, and are left out of the comparison.
+# Pixels at the border of a crop that see most of its padding, and are not compared.
 _MARGIN = 8
 
 

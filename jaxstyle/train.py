@@ -19,11 +19,17 @@ from tqdm import tqdm
 import jaxstyle
 from jaxstyle import sharding, steps
 from jaxstyle.bundle import save_bundle
-from jaxstyle.checkpoint import Checkpoints, check_config_unchanged, write_config
+from jaxstyle.checkpoint import (
+    Checkpoints,
+    check_config_unchanged,
+    has_checkpoint,
+    write_config,
+)
 from jaxstyle.config import check_config
 from jaxstyle.data.augment import random_resized_crop
 from jaxstyle.data.loader import make_loader
 from jaxstyle.data.sources import Source, open_source
+from jaxstyle.errors import UserError
 from jaxstyle.evaluation.held_out import compare_with_truth, held_out_scenes
 from jaxstyle.interrupt import StopRequest
 from jaxstyle.metrics import MetricsWriter, RecentFigures
@@ -45,6 +51,8 @@ def train(config: ConfigDict, workdir: str | os.PathLike) -> None:
     check_config(config)
     config = FrozenConfigDict(config)
     workdir = Path(workdir)
+    if has_checkpoint(workdir):
+        check_config_unchanged(workdir, config.to_dict())
     is_writer = jax.process_index() == 0
     say = tqdm.write if is_writer else lambda _: None
 
@@ -58,13 +66,6 @@ def train(config: ConfigDict, workdir: str | os.PathLike) -> None:
     state = sharding.replicate(init(jax.random.key(config.seed)), mesh)
     parameters = sum(leaf.size for leaf in jax.tree.leaves(state.generator))
     say(f"generator: {config.generator.name}, {parameters:,} parameters")
-
-    # ---- Checkpoints -------------------------------------------------------------------------
-    # Before the data: a mistyped workdir should not be found out after minutes of rendering.
-    checkpoints = Checkpoints(workdir, config.keep_checkpoints)
-    first_step = checkpoints.latest_step() or 0
-    if first_step:
-        check_config_unchanged(workdir, config.to_dict())
 
     # ---- Data --------------------------------------------------------------------------------
     content, style = (_open_source(config, domain) for domain in ("content", "style"))
@@ -84,9 +85,12 @@ def train(config: ConfigDict, workdir: str | os.PathLike) -> None:
     )
 
     # ---- Restore -----------------------------------------------------------------------------
+    checkpoints = Checkpoints(workdir, config.keep_checkpoints)
+    first_step = checkpoints.latest_step() or 0
     if first_step:
         state, data_state = checkpoints.restore(first_step, state)
-        batches.set_state(data_state)
+        _check_same_length(data_state, len(content), len(style))
+        batches.set_state(data_state["batches"])
         say(f"going on from step {first_step} in {workdir}")
     if is_writer:
         write_config(workdir, config.to_dict())
@@ -128,14 +132,19 @@ def train(config: ConfigDict, workdir: str | os.PathLike) -> None:
                 progress.set_postfix_str(_postfix(means))
                 writer.write(done, means)
             if is_writer and due(config.sample_every):
-                sheet = _sample_sheet(generate, state.ema, sample)
+                sheet = _sample_sheet(generate, jax.device_get(state.ema), sample)
                 write_png(workdir / "samples" / f"{done:07d}.png", sheet)
             if due(config.checkpoint_every) or stopping:
                 # What is not finite must never become a checkpoint.
                 recent.check_finite()
-                checkpoints.save(done, state, batches.get_state())
+                data_state = {
+                    "batches": batches.get_state(),
+                    "content": len(content),
+                    "style": len(style),
+                }
+                checkpoints.save(done, state, data_state)
                 if is_writer:
-                    _save_bundle(workdir, config, done, state.ema, figures={})
+                    _save_bundle(workdir, config, done, jax.device_get(state.ema), figures={})
             if stopping:
                 break
     if stopping and done < config.steps:
@@ -145,12 +154,13 @@ def train(config: ConfigDict, workdir: str | os.PathLike) -> None:
     # ---- End ---------------------------------------------------------------------------------
     if is_writer:
         # Also when a run that was cut off here is started again with nothing left to train.
+        averaged = jax.device_get(state.ema)
         figures = {}
         if config.evaluation_scenes:
-            stylized = functools.partial(generate, state.ema)
+            stylized = functools.partial(generate, averaged)
             figures = _evaluate_held_out(stylized, config.evaluation_scenes, workdir)
             say(_held_out_report(config.evaluation_scenes, figures))
-        _save_bundle(workdir, config, config.steps, state.ema, figures)
+        _save_bundle(workdir, config, config.steps, averaged, figures)
     say(f"done: {workdir / 'model.safetensors'}")
 
 
@@ -159,6 +169,16 @@ def _open_source(config: FrozenConfigDict, domain: str) -> Source:
     # Crops are taken out of frames half as large again, so that they can differ.
     size = round(1.5 * config.image_size)
     return open_source(config.data[domain], size=size, cache_dir=Path(cache_dir).expanduser())
+
+
+def _check_same_length(data_state: dict[str, Any], content: int, style: int) -> None:
+    """Raises `UserError` if files came or went: the stream of batches would be another one."""
+    for domain, count in (("content", content), ("style", style)):
+        if data_state[domain] != count:
+            raise UserError(
+                f"config.data.{domain} had {data_state[domain]} frames when this was saved, and "
+                f"has {count} now; restore it, or give another --workdir"
+            )
 
 
 def _compiled_steps(
@@ -177,7 +197,10 @@ def _compiled_steps(
 
 
 def _generate(generator: nn.Module) -> Callable[[Any, np.ndarray], np.ndarray]:
-    """Returns (parameters, uint8 [N, S, S, 3]) -> the stylized images, uint8 of the same shape."""
+    """Returns (parameters, uint8 [N, S, S, 3]) -> the stylized images, uint8 of the same shape.
+
+    The parameters are the host's own copy, so that one process of several can call it alone.
+    """
     jitted = jax.jit(functools.partial(stylize, generator))
     full_strength = jnp.ones(())
     return lambda parameters, images: np.asarray(jitted(parameters, images, full_strength))
@@ -218,7 +241,7 @@ def _save_bundle(
         "figures": figures,
         "jaxstyle": jaxstyle.__version__,
     }
-    save_bundle(workdir / "model.safetensors", jax.device_get(parameters), metadata)
+    save_bundle(workdir / "model.safetensors", parameters, metadata)
 
 
 def _progress_bar(first_step: int, steps_in_all: int, visible: bool) -> tqdm:

@@ -3,16 +3,18 @@
 #
 # The first call makes .venv with Python 3.12 or newer and installs jaxstyle into it; later calls
 # start at once, and install again only when pyproject.toml has changed.
-# JAXSTYLE_EXTRAS=test,cuda chooses the extras (default: test); PYTHON=... the interpreter.
+# JAXSTYLE_EXTRAS=test,cuda chooses the extras (default: those of the last call, at first test),
+# JAXSTYLE_VENV=... another folder than .venv, PYTHON=... the interpreter.
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-venv="$root/.venv"
-extras=${JAXSTYLE_EXTRAS:-test}
+venv=${JAXSTYLE_VENV:-"$root/.venv"}
 stamp="$venv/.jaxstyle-installed"
+last_extras=$(sed -n 1p "$stamp" 2>/dev/null || true)
+extras=${JAXSTYLE_EXTRAS:-${last_extras:-test}}
 
 if [[ $# -eq 0 ]]; then
-    sed -n '2,6s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
+    sed -n '2,7s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
     exit 2
 fi
 
@@ -32,11 +34,13 @@ find_python() {
     exit 1
 }
 
-wanted="$extras $(cksum <"$root/pyproject.toml")"
+# The folder too: an environment that was moved along points to where it came from.
+wanted="$extras
+$root $(cksum <"$root/pyproject.toml")"
 if [[ ! -f $stamp || $(<"$stamp") != "$wanted" ]]; then
     python=$(find_python)
     echo "installing jaxstyle[$extras] into $venv ..." >&2
-    (cd "$root" && "$python" -m venv "$venv")
+    (cd "$root" && "$python" -m venv --clear "$venv")
     "$venv/bin/python" -m pip install --quiet --editable "$root[$extras]"
     echo "$wanted" >"$stamp"
 fi

@@ -73,6 +73,12 @@ def test_sound_values_pass(name, value):
         ("ema_decay", (-0.1, 1.0)),
         ("data.crop_scale", ((0.0, 1.0), (0.8, 0.5), (0.5, 1.1), (0.5,), (0.2, 0.5, 1.0))),
         ("losses.shift.pixels", (0, 8, 20)),
+        ("losses.patch_nce.layers", ((), ("a",), (1.5,))),
+        ("losses.palette.block", (0, 7)),
+        ("losses.warp.noise", (-0.1,)),
+        ("data.brightness", (-0.1, 1.0, 5.0)),
+        ("optimizer.generator.learning_rate", (-1e-4,)),
+        ("optimizer.discriminator.b1", (1.0, -0.1)),
     ],
 )  # fmt: skip
 def test_values_that_cannot_work_are_refused_by_name(name, values):
@@ -100,6 +106,12 @@ def test_a_shift_must_leave_something_to_compare():
     check_config(changed(**small | {"image_size": 48, "losses.shift.weight": 1.0}))
     with pytest.raises(UserError, match=r"losses\.shift\.pixels is 16"):
         check_config(changed(**small | {"losses.shift.weight": 1.0}))
+
+
+def test_a_step_that_updates_neither_network_is_refused():
+    check_config(changed(generator_every=2, discriminator_every=3))
+    with pytest.raises(UserError, match="generator_every is 2"):
+        check_config(changed(generator_every=2, discriminator_every=4))
 
 
 def test_a_paired_loss_needs_paired_data():

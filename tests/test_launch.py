@@ -35,11 +35,12 @@ def executable(path: Path, script: str) -> None:
     path.chmod(0o755)
 
 
-# Answers to the question for its version; makes a venv, whose Python and pip only take notes.
+# Answers to the question for its version; -m venv --clear DIR makes an environment whose Python and
+# pip only take notes.
 FAKE_PYTHON = """
 case "$1" in
 -c) exit {old} ;;
--m) venv="$3"; mkdir -p "$venv/bin"; echo "$0" >>"$venv/made"
+-m) venv="$4"; mkdir -p "$venv/bin"; echo "$0" >>"$venv/made"
     echo '#!{bash}' >"$venv/bin/python"
     echo 'echo "$@" >>"'"$venv"'/installed"' >>"$venv/bin/python"
     chmod +x "$venv/bin/python" ;;

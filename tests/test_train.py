@@ -1,6 +1,7 @@
 import functools
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from ml_collections import ConfigDict, FrozenConfigDict
 
 from jaxstyle import sharding, steps
 from jaxstyle.bundle import load_bundle, save_bundle
-from jaxstyle.checkpoint import Checkpoints
+from jaxstyle.checkpoint import Checkpoints, write_config
 from jaxstyle.config import default_config
 from jaxstyle.errors import UserError
 from jaxstyle.interrupt import Stopped
@@ -384,3 +385,19 @@ def test_the_embedded_scenes_train_and_are_compared_with_the_truth(
     assert abs(figures["ssim"] - figures["ssim_input"]) < 0.2  # six steps change little
     assert f"SSIM                         {figures['ssim']:.3f}" in capfd.readouterr().out
     assert len(list((tmp_path / "cache").glob("*.npy"))) == 2
+
+
+def test_a_run_whose_data_changed_is_not_gone_on_with(config, images, uninterrupted, tmp_path):
+    shutil.copytree(images, tmp_path / "images")
+    shutil.copytree(uninterrupted, tmp_path / "run")
+    more = altered(
+        config,
+        **{
+            "data.content": str(tmp_path / "images" / "photos"),
+            "data.style": str(tmp_path / "images" / "paintings"),
+        },
+    )
+    write_config(tmp_path / "run", FrozenConfigDict(more).to_dict())
+    shutil.copy(images / "photos" / "0.png", tmp_path / "images" / "photos" / "new.png")
+    with pytest.raises(UserError, match=r"data\.content had 7 frames .* has 8 now"):
+        train(more, tmp_path / "run")

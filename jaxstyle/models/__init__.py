@@ -1,7 +1,7 @@
 """Generators and discriminators: Flax Linen modules, one architecture a file.
 
-To add one, write its module and name it in the table below; a config then chooses it by
-`generator=dict(name=..., <fields of the module>)`.
+To add one, write its module and name it in the table below; a recipe then chooses it by
+`config.generator = ConfigDict({"name": ..., <fields of the module>})`.
 """
 
 import dataclasses
@@ -32,12 +32,15 @@ def _build(table: dict[str, type[nn.Module]], kind: str, config: Mapping[str, An
     if unknown:
         raise UserError(
             f"{kind} {name!r} has no option {unknown[0]!r}; "
-            f"its options: {', '.join(sorted(fields))}"
+            f"its options: {', '.join(sorted(fields))} (a recipe replaces the whole entry)"
         )
     if "dtype" in config:
         if config["dtype"] not in DTYPES:
             raise UserError(f"dtype is {config['dtype']!r}; there are: {', '.join(DTYPES)}")
         config["dtype"] = DTYPES[config["dtype"]]
+    for option, value in config.items():
+        if isinstance(value, int) and not isinstance(value, bool) and value < 1:
+            raise UserError(f"{option} of {kind} {name!r} is {value}; it must be at least 1")
     try:
         return module(**config)
     except ValueError as error:
