@@ -21,7 +21,7 @@ from av.stream import Disposition
 from av.video.reformatter import ColorRange, Interpolation
 
 from jaxstyle.errors import UserError
-from jaxstyle.remux import StreamCopy
+from jaxstyle.remux import StreamCopy, ffmpeg_name
 
 # By extension: FFmpeg's muxer, encoder and its options. The rates are near-transparent, and fast
 # enough not to be what a generator waits for.
@@ -77,7 +77,7 @@ def open_film(path: str | os.PathLike) -> tuple[av.container.InputContainer, av.
     if Path(path).stat().st_size == 0:
         raise UserError(f"{path} is empty: 0 bytes")
     try:
-        container = av.open(str(path))
+        container = av.open(ffmpeg_name(path))
     except av.FFmpegError as error:
         raise UserError(f"{path} is not a readable film: {error.strerror}") from error
     stream = container.streams.best("video")
@@ -257,7 +257,9 @@ class FilmWriter:
                 "write to a .mp4 or .mkv, or give a --size with the shape of the screen"
             )
         muxer_options = {"movflags": "+faststart"} if muxer in ("mp4", "mov") else {}
-        self._output = av.open(str(self._partial), "w", muxer, container_options=muxer_options)
+        self._output = av.open(
+            ffmpeg_name(self._partial), "w", muxer, container_options=muxer_options
+        )
         self._video = self._output.add_stream(codec, rate, options, time_base=time_base)
         self._video.disposition = Disposition.default
         context = self._video.codec_context

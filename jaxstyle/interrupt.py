@@ -37,7 +37,9 @@ class StopRequest:
 
     def __enter__(self) -> "StopRequest":
         for signum in _SIGNALS:
-            self._previous[signum] = signal.signal(signum, self._receive)
+            # What is ignored from the start, as SIGHUP under nohup, stays ignored.
+            if signal.getsignal(signum) is not signal.SIG_IGN:
+                self._previous[signum] = signal.signal(signum, self._receive)
         return self
 
     def __exit__(

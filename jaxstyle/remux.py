@@ -11,6 +11,11 @@ import av
 from jaxstyle.errors import UserError
 
 
+def ffmpeg_name(path: str | os.PathLike) -> str:
+    """The path as FFmpeg has to be given it: it takes what stands before a colon for a protocol."""
+    return f"file:{os.fspath(path)}"
+
+
 class StreamCopy:
     """Audio, subtitles, attachments, chapters and metadata of a film, on their way into another.
 
@@ -28,7 +33,7 @@ class StreamCopy:
         *,
         chapters: bool = True,
     ):
-        self._source = av.open(str(path))
+        self._source = av.open(ffmpeg_name(path))
         self._output = output
         self._streams: dict[int, av.stream.Stream] = {}
         self.dropped: list[str] = []

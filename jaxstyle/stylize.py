@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 
+import jax
 import numpy as np
 from tqdm import tqdm
 
@@ -51,18 +52,41 @@ examples:
 """
 
 
+# SIGHUP comes when the terminal is closed; not every platform has it.
+_STOP_SIGNALS = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+
+
+class Terminated(KeyboardInterrupt):
+    """A polite kill: it stops, keeps and cleans up the same things as Ctrl-C."""
+
+    def __init__(self, number: int):
+        super().__init__(f"signal {number}")
+        self.status = 128 + number
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command; returns its exit status."""
     args = _parser().parse_args(argv)
-    # A polite kill must clean up as Ctrl-C does.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    for stop in _STOP_SIGNALS:
+        # Under nohup, SIGHUP is ignored from the start and must remain so.
+        if signal.getsignal(stop) != signal.SIG_IGN:
+            signal.signal(stop, _terminate)
     try:
         with reported_in_one_line():
             _stylize(args)
+    except Terminated as terminated:
+        return terminated.status
     except KeyboardInterrupt:
         print("interrupted: nothing half-written is left", file=sys.stderr)
         return 130
     return 0
+
+
+def _terminate(number: int, _frame: object) -> None:
+    # A closing terminal sends its signal more than once; cleaning up must not be interrupted.
+    for stop in _STOP_SIGNALS:
+        signal.signal(stop, signal.SIG_IGN)
+    raise Terminated(number)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -110,24 +134,32 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _strength(text: str) -> float:
-    if not 0 <= (value := float(text)) <= 1:
-        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a number between 0 and 1")
     return value
 
 
 def _positive_int(text: str) -> int:
-    if (value := int(text)) < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not at least 1")
+    try:
+        value = int(text)
+    except ValueError:
+        value = 0
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a whole number of at least 1")
     return value
 
 
 def _rate(text: str) -> Fraction:
     try:
         value = Fraction(text)
-    except ZeroDivisionError:
+    except (ValueError, ZeroDivisionError):
         value = Fraction(0)
     if not 0 < value <= 1000:
-        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1000")
+        raise argparse.ArgumentTypeError(f"{text} is not a rate between 0 and 1000")
     return value
 
 
@@ -245,20 +277,36 @@ def run(
     While the device computes a frame, the next one is decoded and sent to it. size: (width,
     height) that frames are resized to first. Ends with the source, after `max_frames`, when the
     viewer closes the window, and for a live source on Ctrl-C.
+
+    Raises `UserError` if a frame does not fit into memory.
     """
     total = min(filter(None, [source.total, max_frames]), default=None)
-    frames = itertools.islice(source, max_frames)
-    if size is not None:
-        frames = (resized(frame, size) for frame in frames)
-    frames = read_ahead(frames, latest_only=source.live)
+    frames = source if size is None else (resized(frame, size) for frame in source)
+    ahead = read_ahead(frames, latest_only=source.live)
+    # Counted here, not at the source: of a live one, frames that came too late are dropped.
+    frames = itertools.islice(ahead, max_frames)
     with (
-        contextlib.closing(frames),
+        contextlib.closing(ahead),
+        _memory_errors(),
         tqdm(total=total, unit="frame", disable=None) as progress,
         contextlib.suppress(SinkClosed, *([KeyboardInterrupt] if source.live else [])),
     ):
         for frame in _stylized(frames, stylizer, strength):
             sink.write(frame)
             progress.update()
+
+
+@contextlib.contextmanager
+def _memory_errors() -> Iterator[None]:
+    try:
+        yield
+    except (jax.errors.JaxRuntimeError, MemoryError) as error:
+        # JAX has no class of its own for a full device.
+        if not isinstance(error, MemoryError) and "RESOURCE_EXHAUSTED" not in str(error):
+            raise
+        raise UserError(
+            "frames of this size do not fit into memory; give a smaller --size"
+        ) from error
 
 
 def _stylized(frames: Iterator[Frame], stylizer: Stylizer, strength: float) -> Iterator[Frame]:

@@ -1,5 +1,6 @@
 import hashlib
 from fractions import Fraction
+from pathlib import Path
 
 import av
 import numpy as np
@@ -318,3 +319,14 @@ def test_real_clips_survive_the_round_trip(tmp_path, media):
         for before, after in zip(frames, read, strict=True):
             bias = (before.rgb.astype(int) - after.rgb).mean(axis=(0, 1))
             assert np.abs(bias).max() < 1.5, source
+
+
+def test_names_with_a_colon_are_files_and_no_protocols(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_with_audio("plain.mp4", seconds=1)
+    Path("plain.mp4").rename("Naruto:01.mp4")
+    with FilmReader("Naruto:01.mp4") as film:
+        clock = {"time_base": film.time_base, "rate": film.rate}
+        write_film("Naruto:02.mp4", film, copy_from="Naruto:01.mp4", **clock)
+    with FilmReader("Naruto:02.mp4") as film:
+        assert len(list(film)) == 25

@@ -17,7 +17,9 @@ def handlers_stay_as_they_were():
 
 
 @pytest.mark.parametrize(
-    ("signum", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["ctrl-c", "kill"]
+    ("signum", "status"),
+    [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)],
+    ids=["ctrl-c", "kill", "terminal closed"],
 )
 def test_a_first_signal_is_a_request(signum, status):
     with StopRequest() as stop:
@@ -27,6 +29,14 @@ def test_a_first_signal_is_a_request(signum, status):
         stopped = stop.stopped()
     assert isinstance(stopped, SystemExit)
     assert stopped.code == status
+
+
+def test_what_nohup_ignores_stays_ignored():
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    with StopRequest() as stop:
+        os.kill(os.getpid(), signal.SIGHUP)
+        assert not stop.requested
+    assert signal.signal(signal.SIGHUP, before) is signal.SIG_IGN
 
 
 def test_a_second_ctrl_c_interrupts():

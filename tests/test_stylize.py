@@ -17,7 +17,7 @@ from jaxstyle.data.images import read_image
 from jaxstyle.film import FilmReader, FilmWriter, Frame
 from jaxstyle.models import build_generator
 from jaxstyle.realtime.engine import Stylizer
-from jaxstyle.stylize import main
+from jaxstyle.stylize import Terminated, main
 from jaxstyle.stylize import run as stylize
 
 CONFIG = {"name": "realtime", "size": "tiny"}
@@ -223,27 +223,66 @@ def test_what_cannot_work_is_refused_in_words(
     assert [path.name for path in tmp_path.iterdir()] == ["in.mp4"]
 
 
-@pytest.mark.parametrize("option", ["--strength=2", "--size=640", "--max_frames=0", "--fps=0"])
-def test_bad_options_are_refused(identity, option):
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ("--strength=2", "2 is not a number between 0 and 1"),
+        ("--strength=abc", "abc is not a number between 0 and 1"),
+        ("--size=640", "640 is not of the form 640x360"),
+        ("--max_frames=0", "0 is not a whole number"),
+        ("--max_frames=x", "x is not a whole number"),
+        ("--fps=0", "0 is not a rate"),
+        ("--fps=x", "x is not a rate"),
+    ],
+)
+def test_bad_options_are_refused(identity, capsys, option, message):
     assert run("in.mp4", "out.mp4", f"--model={identity}", option) == 2
+    assert message in capsys.readouterr().err
 
 
-def test_a_recording_from_a_camera_ends_with_ctrl_c_and_is_kept(tmp_path, identity):
-    class Camera:
-        live, total = True, None
+def test_frames_that_do_not_fit_into_memory_are_one_line(tmp_path, capsys, monkeypatch, identity):
+    def full(*_):
+        raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 38 GB.")
 
-        def __iter__(self):
-            for i in itertools.count():
-                time.sleep(0.002)
-                yield Frame(picture(i, 32, 48), 33 * i, 33)
+    monkeypatch.setattr(Stylizer, "__call__", full)
+    Image.fromarray(picture()).save(tmp_path / "in.png")
+    assert run(tmp_path / "in.png", tmp_path / "out.png", f"--model={identity}") == 1
+    errors = capsys.readouterr().err.strip().splitlines()
+    assert errors == ["error: frames of this size do not fit into memory; give a smaller --size"]
 
+
+class Camera:
+    live, total = True, None
+
+    def __iter__(self):
+        for i in itertools.count():
+            time.sleep(0.002)
+            yield Frame(picture(i, 32, 48), 33 * i, 33)
+
+
+def test_max_frames_of_a_camera_counts_what_is_written(tmp_path, identity):
+    class Slow(FilmWriter):
+        def write(self, frame):
+            time.sleep(0.02)
+            super().write(frame)
+
+    path = tmp_path / "out.mp4"
+    with Slow(path, time_base=Fraction(1, 1000), rate=Fraction(30)) as sink:
+        stylize(Camera(), sink, Stylizer(load_bundle(identity)), max_frames=12)
+        sink.finish()
+    with FilmReader(path) as film:
+        assert len(list(film)) == 12
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt(), Terminated(signal.SIGTERM)])
+def test_a_recording_from_a_camera_ends_when_it_is_stopped_and_is_kept(tmp_path, identity, stop):
     class Interrupted(FilmWriter):
         left = 5
 
         def write(self, frame):
             self.left -= 1
             if self.left < 0:
-                raise KeyboardInterrupt
+                raise stop
             super().write(frame)
 
     path = tmp_path / "out.mp4"
@@ -254,7 +293,9 @@ def test_a_recording_from_a_camera_ends_with_ctrl_c_and_is_kept(tmp_path, identi
         assert len(list(film)) == 5
 
 
-@pytest.mark.parametrize(("stop", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("stop", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+)
 def test_an_interrupted_film_leaves_nothing(tmp_path, identity, stop, status):
     source, result = tmp_path / "in.mp4", tmp_path / "out.mp4"
     write_film(source, frames=500, size=(320, 240))

@@ -1,6 +1,7 @@
 """Images from files: any format and mode that Pillow reads, as uint8 RGB."""
 
 import glob
+import io
 import logging
 import os
 from collections.abc import Sequence
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageCms, ImageOps
 
 from jaxstyle.errors import UserError
 
@@ -32,6 +33,28 @@ def _to_8_bit(image: Image.Image) -> Image.Image:
     return image
 
 
+def _to_srgb(image: Image.Image) -> Image.Image:
+    """Converts from the embedded ICC profile, so that a Display P3 photo keeps its colours."""
+    profile = image.info.get("icc_profile")
+    if not profile:
+        return image
+    # Little CMS knows alpha only beside RGB, and no palettes.
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+    elif image.mode == "P":
+        image = image.convert("RGB")
+    try:
+        return ImageCms.profileToProfile(
+            image,
+            ImageCms.ImageCmsProfile(io.BytesIO(profile)),
+            ImageCms.createProfile("sRGB"),
+            outputMode="RGBA" if image.mode == "RGBA" else "RGB",
+        )
+    # A broken profile, or one for other channels than the image has: viewers ignore those, too.
+    except (ImageCms.PyCMSError, OSError):
+        return image
+
+
 def _on_white(image: Image.Image) -> Image.Image:
     image = image.convert("RGBA")
     white = Image.new("RGBA", image.size, "white")
@@ -41,9 +64,10 @@ def _on_white(image: Image.Image) -> Image.Image:
 def read_image(source: str | os.PathLike | BinaryIO) -> np.ndarray:
     """Decodes one image file to [H, W, 3] uint8 RGB.
 
-    The orientation that cameras write into EXIF is applied; transparent parts become white; grey,
-    palette and CMYK images become RGB; 16-bit greys are scaled to 8 bits, float greys are taken to
-    lie in [0, 1]. Of an animation, the first frame.
+    The orientation that cameras write into EXIF is applied; the colours are sRGB, an embedded ICC
+    profile is applied; transparent parts become white; grey, palette and CMYK images become RGB;
+    16-bit greys are scaled to 8 bits, float greys are taken to lie in [0, 1]. Of an animation, the
+    first frame.
 
     Args:
       source: a path, or a binary file object.
@@ -54,7 +78,7 @@ def read_image(source: str | os.PathLike | BinaryIO) -> np.ndarray:
     name = source if isinstance(source, str | os.PathLike) else "image data"
     try:
         with Image.open(source) as image:
-            upright = _to_8_bit(ImageOps.exif_transpose(image))
+            upright = _to_srgb(_to_8_bit(ImageOps.exif_transpose(image)))
             if upright.has_transparency_data:
                 upright = _on_white(upright)
             return np.array(upright.convert("RGB"))
@@ -74,7 +98,9 @@ def find_files(where: str | os.PathLike, extensions: frozenset[str]) -> list[Pat
     archives and file managers leave such ones beside the real images.
     """
     where = os.path.expanduser(where)
-    if os.path.isdir(where):
+    if os.path.isfile(where):
+        paths = [where]  # a name may hold the special characters of globs: "clip [1080p].mp4"
+    elif os.path.isdir(where):
         paths = [os.path.join(root, name) for root, _, names in os.walk(where) for name in names]
     else:
         paths = glob.glob(where, recursive=True)

@@ -186,8 +186,9 @@ def _prefetched(batches: grain.MapDataset, workers: int) -> grain.IterDataset:
 def _start_worker(_index: int, _count: int) -> None:
     # Workers are the parallelism already; OpenCV's own threads would fight over the same cores.
     cv2.setNumThreads(1)
-    # Ctrl-C reaches the whole process group; the main process decides when its workers end.
+    # Signals reach the whole process group; the main process decides when its workers end.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
 def _check(

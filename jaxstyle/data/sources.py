@@ -4,7 +4,6 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
-from urllib.parse import parse_qsl
 
 import numpy as np
 
@@ -73,12 +72,12 @@ def open_source(
 
 def _parse_options(spec: str, query: str, known: dict[str, Callable]) -> dict[str, object]:
     """{option: converted value} of 'a=1&b=x'; `known` maps each option to its converter."""
-    try:
-        pairs = parse_qsl(query, keep_blank_values=True, strict_parsing=bool(query))
-    except ValueError:
-        raise UserError(f"{spec}: write options as name=value, joined by '&'") from None
     options = {}
-    for name, value in pairs:
+    # Not urllib.parse, which would make a space of the '+' in split=trainA+trainB.
+    for option in query.split("&") if query else []:
+        name, equals, value = option.partition("=")
+        if not equals:
+            raise UserError(f"{spec}: write options as name=value, joined by '&'")
         if name not in known:
             raise UserError(f"{spec}: no option '{name}'; there are {', '.join(known)}")
         try:

@@ -3,6 +3,7 @@
 import bisect
 import collections
 import dataclasses
+import logging
 import os
 import threading
 from collections.abc import Sequence
@@ -15,6 +16,8 @@ from jaxstyle.film import open_film, upright_rgb
 
 # An open decoder holds a file handle and some tens of megabytes.
 _MAX_OPEN_FILMS = 8
+
+logger = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,14 +74,38 @@ class VideoFrames(Sequence[np.ndarray]):
     Neighbouring indices in ascending order are cheap: the decoder stays where it was.
     Pickles as paths and timestamps; each process and thread opens films of its own.
 
-    Raises `UserError` for a film that cannot be read, on construction or at the frame in question.
+    Films that cannot be opened are left out and reported once. Raises `UserError` if that is all of
+    them, and at a frame that cannot be decoded.
+
+    Attributes:
+      paths: the films that are read.
+      skipped: the films that were left out.
     """
 
     def __init__(self, paths: str | os.PathLike | Sequence[str | os.PathLike]):
         if isinstance(paths, str | os.PathLike):
             paths = [paths]
-        self.paths = [os.fspath(path) for path in paths]
-        self._indices = [index_film(path) for path in self.paths]
+        self.paths: list[str] = []
+        self.skipped: list[str] = []
+        self._indices: list[FilmIndex] = []
+        first_error: UserError | None = None
+        for path in map(os.fspath, paths):
+            try:
+                self._indices.append(index_film(path))
+            except UserError as error:
+                self.skipped.append(path)
+                if len(self.skipped) == len(paths):
+                    raise
+                first_error = first_error or error
+            else:
+                self.paths.append(path)
+        if self.skipped:
+            logger.warning(
+                "skipped %d broken of %d films, the first: %s",
+                len(self.skipped),
+                len(paths),
+                first_error,
+            )
         self._ends = np.cumsum([len(index.pts) for index in self._indices]).tolist()
         self._local = threading.local()
 

@@ -54,9 +54,11 @@ class Stylizer:
 
 
 def keep_compiled_programs() -> None:
-    """Has JAX store what it compiles in ~/.cache/jaxstyle, so that the next start is quick.
+    """Has JAX store what it compiles in ~/.cache/jaxstyle/compiled, so the next start is quick.
 
     JAX_COMPILATION_CACHE_DIR names another folder. For entry points, before the first compilation.
     """
     if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
-        jax.config.update("jax_compilation_cache_dir", str(Path.home() / ".cache" / "jaxstyle"))
+        # Not beside the rendered scenes, so that a person can clear either.
+        folder = Path.home() / ".cache" / "jaxstyle" / "compiled"
+        jax.config.update("jax_compilation_cache_dir", str(folder))

@@ -1,6 +1,7 @@
 import io
 import logging
 import pickle
+import struct
 
 import numpy as np
 import pytest
@@ -52,6 +53,44 @@ def test_float_greys_are_scaled(tmp_path):
     path = tmp_path / "ramp.tif"
     Image.fromarray(np.array([[0.0, 0.5, 1.0, 2.0, np.nan]], np.float32)).save(path)
     assert read_image(path)[0, :, 0].tolist() == [0, 128, 255, 255, 0]
+
+
+def display_p3():
+    """An ICC profile: the primaries of Display P3, adapted to D50, and the transfer of sRGB."""
+
+    def fixed(*values):
+        return b"".join(struct.pack(">i", round(value * 65536)) for value in values)
+
+    transfer = b"para" + bytes(4) + struct.pack(">HH", 3, 0)
+    transfer += fixed(2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045)
+    points = {b"wtpt": (0.9642, 1.0, 0.8249), b"rXYZ": (0.5151, 0.2412, -0.0011)}
+    points |= {b"gXYZ": (0.2920, 0.6922, 0.0419), b"bXYZ": (0.1571, 0.0666, 0.7841)}
+    tags = {tag: b"XYZ " + bytes(4) + fixed(*xyz) for tag, xyz in points.items()}
+    tags |= dict.fromkeys((b"rTRC", b"gTRC", b"bTRC"), transfer)
+    table, data = struct.pack(">I", len(tags)), b""
+    for tag, value in tags.items():
+        table += tag + struct.pack(">II", 132 + 12 * len(tags) + len(data), len(value))
+        data += value
+    head = struct.pack(">4xI4s4s4s12x4s28x", 0x04000000, b"mntr", b"RGB ", b"XYZ ", b"acsp")
+    body = (head + fixed(0.9642, 1.0, 0.8249)).ljust(124, b"\0") + table + data
+    return struct.pack(">I", len(body) + 4) + body
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "P"])
+def test_an_embedded_profile_is_applied(tmp_path, mode):
+    # CSS Color 4: Display P3 (150, 120, 90) is sRGB (156, 119, 85).
+    image = Image.new("RGB", (4, 4), (150, 120, 90))
+    image = image.quantize(2) if mode == "P" else image.convert(mode)
+    image.save(tmp_path / "p3.png", icc_profile=display_p3())
+    np.testing.assert_allclose(read_image(tmp_path / "p3.png")[0, 0], [156, 119, 85], atol=1)
+
+
+@pytest.mark.parametrize(("mode", "profile"), [("RGB", b"rubbish"), ("L", display_p3())])
+def test_a_profile_that_does_not_fit_is_ignored(tmp_path, mode, profile):
+    Image.new(mode, (4, 4), 90 if mode == "L" else (90, 90, 90)).save(
+        tmp_path / "a.png", icc_profile=profile
+    )
+    assert (read_image(tmp_path / "a.png") == 90).all()
 
 
 def test_transparency_is_composited_on_white(tmp_path):

@@ -1,5 +1,7 @@
 import json
+import multiprocessing
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -201,3 +203,15 @@ if __name__ == "__main__":
         check=False,
     )
     assert done.stdout.strip() == "[0, 0, 0]", done.stderr
+
+
+def test_a_signal_to_the_whole_process_group_leaves_the_workers_to_the_main_process():
+    loader = make_loader(gradients(4), gradients(4), workers=1, **OPTIONS)
+    next(loader)
+    (worker,) = multiprocessing.active_children()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        os.kill(worker.pid, number)
+    take(loader, 20)
+    assert worker.is_alive()
+    loader.close()
+    assert not worker.is_alive()

@@ -1,4 +1,8 @@
+import os
 import pickle
+import platform
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -72,3 +76,28 @@ def test_a_damaged_cache_is_named(tmp_path):
     path.write_bytes(path.read_bytes()[:500])
     with pytest.raises(UserError, match=path.name):
         Scenes("cel", 2, SIZE, cache_dir=tmp_path)
+
+
+def test_what_a_killed_process_left_is_removed_and_what_a_running_one_writes_is_not(tmp_path):
+    with subprocess.Popen([sys.executable, "-c", ""]) as ended:
+        pass
+    node = platform.node()
+    stale = tmp_path / f"scenes-v1-cel-9x8x8-from0.{node}-{ended.pid}.partial"
+    used = tmp_path / f"scenes-v1-cel-9x8x8-from0.{node}-{os.getppid()}.partial"
+    foreign = tmp_path / f"scenes-v1-cel-9x8x8-from0.other-{ended.pid}.partial"
+    for path in (stale, used, foreign):
+        path.touch()
+    Scenes("cel", 1, SIZE, cache_dir=tmp_path)
+    assert [path.exists() for path in (stale, used, foreign)] == [False, True, True]
+
+
+def test_a_folder_that_cannot_be_made_is_refused(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match=r"config\.data\.cache_dir"):
+        Scenes("cel", 1, SIZE, cache_dir=tmp_path / "file" / "cache")
+
+
+def test_a_disk_that_is_too_small_is_refused_before_rendering(tmp_path):
+    with pytest.raises(UserError, match=r"GB free of 3000000\.0 GB needed"):
+        Scenes("cel", 10**9, (1000, 1000), cache_dir=tmp_path)
+    assert list(tmp_path.iterdir()) == []

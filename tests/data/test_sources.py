@@ -83,6 +83,33 @@ def test_a_film_under_an_unknown_extension(tmp_path):
     assert len(open_source(str(tmp_path / "clip.movie"), size=64)) == 2
 
 
+def test_broken_films_among_several_are_skipped_and_counted(tmp_path, caplog):
+    write_film(tmp_path / "a.mp4", [40])
+    write_film(tmp_path / "c.mp4", [80, 120])
+    (tmp_path / "b.mp4").write_bytes(b"broken")
+    films = open_source(str(tmp_path), size=64)
+    np.testing.assert_allclose(levels(films), [40, 80, 120], atol=4)
+    assert "skipped 1 broken of 3 films" in caplog.text
+    assert "b.mp4" in caplog.text
+    (tmp_path / "a.mp4").write_bytes(b"broken")
+    (tmp_path / "c.mp4").write_bytes(b"broken")
+    with pytest.raises(UserError, match=r"c\.mp4 is not a readable film"):
+        open_source(str(tmp_path), size=64)
+
+
+def test_a_file_whose_name_looks_like_a_glob(tmp_path):
+    write_image(tmp_path / "art [2024].png", 10)
+    write_film(tmp_path / "clip [1080p].mp4", [40, 80])
+    assert levels(open_source(str(tmp_path / "art [2024].png"), size=64)) == [10]
+    assert len(open_source(str(tmp_path / "clip [1080p].mp4"), size=64)) == 2
+
+
+def test_option_values_are_taken_literally(monkeypatch):
+    monkeypatch.setattr("jaxstyle.data.tfds.TfdsImages", lambda name, **options: options)
+    options = open_source("tfds:x?split=trainA+trainB[:50%25]&feature=a=b", size=64)
+    assert options == {"split": "trainA+trainB[:50%25]", "feature": "a=b"}
+
+
 @pytest.mark.parametrize(
     ("spec", "message"),
     [

@@ -6,7 +6,7 @@ import pytest
 
 from jaxstyle.bundle import Bundle
 from jaxstyle.errors import UserError
-from jaxstyle.realtime.engine import Stylizer
+from jaxstyle.realtime.engine import Stylizer, keep_compiled_programs
 
 
 class Negative(nn.Module):
@@ -76,3 +76,15 @@ def test_weights_that_are_not_finite_are_refused():
 def test_other_arrays_are_refused():
     with pytest.raises(ValueError, match="float32"):
         Stylizer(bundle())(np.zeros((1, 8, 8, 3), np.float32))
+
+
+def test_compiled_programs_are_kept_apart_from_other_caches(tmp_path, monkeypatch):
+    monkeypatch.delenv("JAX_COMPILATION_CACHE_DIR", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    before = jax.config.jax_compilation_cache_dir
+    try:
+        keep_compiled_programs()
+        kept = jax.config.jax_compilation_cache_dir
+        assert kept == str(tmp_path / ".cache" / "jaxstyle" / "compiled")
+    finally:
+        jax.config.update("jax_compilation_cache_dir", before)

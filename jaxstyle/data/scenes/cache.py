@@ -1,7 +1,10 @@
 """Renders many frames into one .npy file, on all cores."""
 
+import glob
 import json
 import os
+import platform
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +14,7 @@ import numpy as np
 from tqdm import tqdm
 
 from jaxstyle.data.scenes.shot import frame
+from jaxstyle.errors import UserError
 
 # Ctrl-C reaches the whole process group; the parent decides when its children end.
 _WORKER = (
@@ -27,10 +31,12 @@ def fill(path: Path, rendering: str, count: int, size: tuple[int, int], first_se
     Composing scenes is Python, so threads would share one core. `multiprocessing` would run the
     caller's script again in each child unless it has a __main__ guard, or fork below JAX's
     threads. Plain child processes, which write into the same mapped file, need neither.
+
+    Raises `UserError` if the folder of `path` cannot be written, or its disk is too full.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(f".{os.getpid()}.partial")
-    workers = min(os.cpu_count() or 1, count)
+    _prepare_folder(path.parent, count * size[0] * size[1] * 3)
+    partial = path.with_suffix(f".{platform.node()}-{os.getpid()}.partial")
+    workers = min(_usable_cores(), count)
     children: list[subprocess.Popen] = []
     progress, signal = os.pipe()
     try:
@@ -56,9 +62,55 @@ def fill(path: Path, rendering: str, count: int, size: tuple[int, int], first_se
         partial.unlink(missing_ok=True)
 
 
+def _prepare_folder(folder: Path, needed: int) -> None:
+    """Makes the folder, clears it of what killed processes have left, checks for `needed` bytes."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        writable = os.access(folder, os.W_OK | os.X_OK)
+    except OSError:
+        writable = False
+    if not writable:
+        raise UserError(
+            f"scenes: cannot write to the folder {folder}; set config.data.cache_dir to another one"
+        )
+    # Only this machine's: on a shared disk, other machines may be rendering right now.
+    for partial in folder.glob(f"scenes-*.{glob.escape(platform.node())}-*.partial"):
+        if not _is_running(int(partial.stem.rpartition("-")[2])):
+            partial.unlink(missing_ok=True)
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise UserError(
+            f"scenes: {folder} has {free / 1e9:.1f} GB free of {needed / 1e9:.1f} GB needed; "
+            "set config.data.cache_dir to a folder on another disk, or ask for fewer scenes"
+        )
+
+
+def _is_running(pid: int) -> bool:
+    if os.name != "posix":
+        return True  # elsewhere, signal 0 is no question but a signal
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass  # another user's
+    return True
+
+
+def _usable_cores() -> int:
+    """Those that this process may use: fewer than there are in batch jobs and containers."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def _show_progress(progress: int, count: int, title: str) -> None:
     """Reads a byte per finished frame, from all children, until the last of them has ended."""
-    with tqdm(total=count, desc=title, unit="frame") as bar:
+    # In a log file every update is a line.
+    interval = 1 if sys.stderr.isatty() else 30
+    with tqdm(
+        total=count, desc=title, unit="frame", mininterval=interval, maxinterval=interval
+    ) as bar:
         while done := os.read(progress, 4096):
             bar.update(len(done))
 
