@@ -15,7 +15,7 @@ def get_config() -> ConfigDict:
     config = default_config()
     config.name = "cel-demo"
     config.licence = "Apache-2.0"
-    config.steps = 2000
+    config.steps = 1850
     config.image_size = 128
     config.data.content = "scenes:photo?count=512&size=256&first_seed=0"
     config.data.style = "scenes:cel?count=512&size=256&first_seed=100000"
