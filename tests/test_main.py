@@ -157,7 +157,7 @@ def test_a_recipe_and_an_override_train(recipe, tmp_path):
 )
 def test_a_signal_before_the_first_step_ends_cleanly(recipe, tmp_path, signum, status, said):
     """While scenes are rendered, in child processes which a terminal's Ctrl-C reaches as well."""
-    path = recipe(count=100_000, size=256)
+    path = recipe(count=4000, size=256)  # most of a minute
     process = subprocess.Popen(
         command(f"--config={path}", f"--workdir={tmp_path / 'run'}"),
         stderr=subprocess.PIPE,
@@ -165,7 +165,7 @@ def test_a_signal_before_the_first_step_ends_cleanly(recipe, tmp_path, signum, s
     )
     try:
         progress = b""
-        while b"rendering" not in progress or b" 0/100000" in progress.splitlines()[-1]:
+        while b"rendering" not in progress:
             progress += process.stderr.read1()
         os.killpg(process.pid, signal.SIGINT) if signum == signal.SIGINT else process.terminate()
         _, rest = process.communicate(timeout=60)

@@ -16,11 +16,7 @@ from tqdm import tqdm
 from jaxstyle.data.scenes.shot import frame
 from jaxstyle.errors import UserError
 
-# Ctrl-C reaches the whole process group; the parent decides when its children end.
-_WORKER = (
-    "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN); "
-    "from jaxstyle.data.scenes.cache import work; work()"
-)
+_WORKER = "from jaxstyle.data.scenes.cache import work; work()"
 
 
 def fill(path: Path, rendering: str, count: int, size: tuple[int, int], first_seed: int) -> None:
@@ -45,7 +41,11 @@ def fill(path: Path, rendering: str, count: int, size: tuple[int, int], first_se
         for worker in range(workers):
             task = [str(partial), rendering, first_seed, worker, workers]
             command = [sys.executable, "-c", _WORKER, json.dumps(task)]
-            children.append(subprocess.Popen(command, stdout=signal, env=environment))
+            # Out of reach of the terminal's Ctrl-C: this process ends its children itself.
+            child = subprocess.Popen(
+                command, stdout=signal, env=environment, start_new_session=True
+            )
+            children.append(child)
         os.close(signal)
         signal = None
         _show_progress(progress, count, f"rendering scenes ({rendering})")
