@@ -1,5 +1,10 @@
-"""Building blocks that several architectures share. All take and give NHWC arrays."""
+"""Building blocks that several architectures share. All take and give NHWC arrays.
 
+The functions among them are jitted under their own name, which costs nothing inside a jitted
+model: a traced model names them, and `jaxstyle.export` writes each as one operation.
+"""
+
+import functools
 from collections.abc import Callable
 
 import flax.linen as nn
@@ -16,6 +21,7 @@ def _per_channel(vector: jax.Array) -> jax.Array:
     return vector.reshape(1, 1, 1, -1)
 
 
+@functools.partial(jax.jit, static_argnames="factor")
 def pixel_unshuffle(x: jax.Array, factor: int) -> jax.Array:
     """Moves each `factor` x `factor` tile of pixels into channels.
 
@@ -27,6 +33,7 @@ def pixel_unshuffle(x: jax.Array, factor: int) -> jax.Array:
     return x.transpose(0, 1, 3, 2, 4, 5).reshape(n, h // factor, w // factor, factor * factor * c)
 
 
+@functools.partial(jax.jit, static_argnames="factor")
 def pixel_shuffle(x: jax.Array, factor: int) -> jax.Array:
     """The inverse of `pixel_unshuffle`: [N, H, W, factor*factor*C] -> [N, H*factor, W*factor, C].
 
@@ -48,9 +55,22 @@ def reflect_pad(
     """Pads H and W of [N, H, W, C] by reflection; with one number, by as much on every side."""
     if bottom is None:
         bottom = left = right = top
-    return jnp.pad(x, ((0, 0), (top, bottom), (left, right), (0, 0)), mode="reflect")
+    return _reflect_padder(top, bottom, left, right)(x)
 
 
+@functools.cache
+def _reflect_padder(
+    top: int, bottom: int, left: int, right: int
+) -> Callable[[jax.Array], jax.Array]:
+    def pad(x: jax.Array) -> jax.Array:
+        return jnp.pad(x, ((0, 0), (top, bottom), (left, right), (0, 0)), mode="reflect")
+
+    # The shapes alone would not tell a reader of the traced model how much is on which side.
+    pad.__name__ = f"reflect_pad_{top}_{bottom}_{left}_{right}"
+    return jax.jit(pad)
+
+
+@jax.jit
 def upsample_bilinear(x: jax.Array) -> jax.Array:
     """Doubles H and W of [N, H, W, C] bilinearly, pixel centres aligned as in `jax.image.resize`.
 
@@ -68,34 +88,79 @@ def upsample_bilinear(x: jax.Array) -> jax.Array:
     return x
 
 
-class DepthwiseConv3x3(nn.Module):
-    """A 3x3 depthwise convolution with bias, without padding: [N, H, W, C] -> [N, H-2, W-2, C].
+@jax.jit
+def depthwise_conv_3x3(x: jax.Array, kernel: jax.Array, bias: jax.Array) -> jax.Array:
+    """A 3x3 depthwise convolution without padding: [N, H, W, C] -> [N, H-2, W-2, C].
 
-    Written as nine shifted multiply-adds, which XLA fuses into one loop; a grouped convolution of
-    as many groups as channels takes some twenty times longer on CPU.
+    kernel: [3, 3, 1, C]. bias: [C]. Written as nine shifted multiply-adds, which XLA fuses into
+    one loop; a grouped convolution of as many groups as channels takes some twenty times longer
+    on CPU.
     """
+    n, h, w, c = x.shape
+    y = jnp.broadcast_to(_per_channel(bias), (n, h - 2, w - 2, c))
+    for i in range(3):
+        for j in range(3):
+            y = y + x[:, i : i + h - 2, j : j + w - 2, :] * _per_channel(kernel[i, j])
+    return y
+
+
+@jax.jit
+def down_conv(x: jax.Array, kernel: jax.Array) -> jax.Array:
+    """A convolution of stride 2 without padding or bias, its kernel [k, k, C, features].
+
+    Computed as pixel-unshuffle and a dense convolution of stride 1 with the same weights
+    rearranged. The result is that of the strided convolution, but its gradient needs no dilated
+    input, which XLA's CPU backend handles by a naive loop (jax#23783).
+
+    [N, H, W, C] -> [N, (H-k)//2+1, (W-k)//2+1, features], in the dtype of both.
+    """
+    k, _, c, features = kernel.shape
+    even = k + k % 2
+    rows, columns = ((size - k) // 2 * 2 + even for size in x.shape[1:3])
+    x = jnp.pad(x, ((0, 0), (0, 1), (0, 1), (0, 0)))[:, :rows, :columns]
+    tiles = jnp.pad(kernel, ((0, even - k), (0, even - k), (0, 0), (0, 0)))
+    tiles = tiles.reshape(even // 2, 2, even // 2, 2, c, features)
+    tiles = tiles.transpose(0, 2, 1, 3, 4, 5).reshape(even // 2, even // 2, 4 * c, features)
+    return lax.conv_general_dilated(
+        pixel_unshuffle(x, 2), tiles, (1, 1), "VALID", dimension_numbers=("NHWC", "HWIO", "NHWC")
+    )
+
+
+@jax.jit
+def frame_norm(x: jax.Array, scale: jax.Array, bias: jax.Array, epsilon: float) -> jax.Array:
+    """`FrameNorm` with its parameters given: x [N, H, W, C], scale and bias float32 [C]."""
+    x32 = x.astype(jnp.float32)
+    mean = x32.mean(axis=(1, 2, 3), keepdims=True)
+    variance = jnp.square(x32 - mean).mean(axis=(1, 2, 3), keepdims=True)
+    gain = lax.rsqrt(variance + epsilon) * _per_channel(scale)
+    return ((x32 - mean) * gain + _per_channel(bias)).astype(x.dtype)
+
+
+@jax.jit
+def instance_norm(x: jax.Array, epsilon: float) -> jax.Array:
+    """Normalisation over H and W of each channel of [N, H, W, C]; statistics in float32."""
+    x32 = x.astype(jnp.float32)
+    mean = x32.mean(axis=(1, 2), keepdims=True)
+    variance = jnp.square(x32 - mean).mean(axis=(1, 2), keepdims=True)
+    return ((x32 - mean) * lax.rsqrt(variance + epsilon)).astype(x.dtype)
+
+
+class DepthwiseConv3x3(nn.Module):
+    """`depthwise_conv_3x3` with its parameters: [N, H, W, C] -> [N, H-2, W-2, C]."""
 
     kernel_init: Initializer = HE
     dtype: jnp.dtype = jnp.float32
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        n, h, w, c = x.shape
+        c = x.shape[-1]
         kernel = self.param("kernel", self.kernel_init, (3, 3, 1, c)).astype(self.dtype)
         bias = self.param("bias", nn.initializers.zeros, (c,)).astype(self.dtype)
-        y = jnp.broadcast_to(_per_channel(bias), (n, h - 2, w - 2, c))
-        for i in range(3):
-            for j in range(3):
-                y = y + x[:, i : i + h - 2, j : j + w - 2, :] * _per_channel(kernel[i, j])
-        return y
+        return depthwise_conv_3x3(x, kernel, bias)
 
 
 class DownConv(nn.Module):
-    """A convolution of stride 2 without padding, for a square kernel of even size or one less.
-
-    Computed as pixel-unshuffle and a dense convolution of stride 1 with the same weights
-    rearranged. The result is that of the strided convolution, but its gradient needs no dilated
-    input, which XLA's CPU backend handles by a naive loop (jax#23783).
+    """A convolution of stride 2 without padding, by `down_conv`.
 
     [N, H, W, C] -> [N, (H-k)//2+1, (W-k)//2+1, features]. Parameters are those of the
     strided convolution: kernel [k, k, C, features], bias [features] unless `use_bias` is off.
@@ -111,19 +176,7 @@ class DownConv(nn.Module):
     def __call__(self, x: jax.Array) -> jax.Array:
         k, c = self.kernel_size, x.shape[-1]
         kernel = self.param("kernel", self.kernel_init, (k, k, c, self.features))
-        even = k + k % 2
-        rows, columns = ((size - k) // 2 * 2 + even for size in x.shape[1:3])
-        x = jnp.pad(x, ((0, 0), (0, 1), (0, 1), (0, 0)))[:, :rows, :columns]
-        tiles = jnp.pad(kernel, ((0, even - k), (0, even - k), (0, 0), (0, 0)))
-        tiles = tiles.reshape(even // 2, 2, even // 2, 2, c, self.features)
-        tiles = tiles.transpose(0, 2, 1, 3, 4, 5).reshape(even // 2, even // 2, 4 * c, -1)
-        y = lax.conv_general_dilated(
-            pixel_unshuffle(x.astype(self.dtype), 2),
-            tiles.astype(self.dtype),
-            (1, 1),
-            "VALID",
-            dimension_numbers=("NHWC", "HWIO", "NHWC"),
-        )
+        y = down_conv(x.astype(self.dtype), kernel.astype(self.dtype))
         if self.use_bias:
             bias = self.param("bias", nn.initializers.zeros, (self.features,))
             y = y + _per_channel(bias).astype(self.dtype)
@@ -144,11 +197,7 @@ class FrameNorm(nn.Module):
         c = x.shape[-1]
         scale = self.param("scale", nn.initializers.ones, (c,))
         bias = self.param("bias", nn.initializers.zeros, (c,))
-        x32 = x.astype(jnp.float32)
-        mean = x32.mean(axis=(1, 2, 3), keepdims=True)
-        variance = jnp.square(x32 - mean).mean(axis=(1, 2, 3), keepdims=True)
-        gain = lax.rsqrt(variance + self.epsilon) * _per_channel(scale)
-        return ((x32 - mean) * gain + _per_channel(bias)).astype(x.dtype)
+        return frame_norm(x, scale, bias, self.epsilon)
 
 
 class InstanceNorm(nn.Module):
@@ -158,7 +207,4 @@ class InstanceNorm(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        x32 = x.astype(jnp.float32)
-        mean = x32.mean(axis=(1, 2), keepdims=True)
-        variance = jnp.square(x32 - mean).mean(axis=(1, 2), keepdims=True)
-        return ((x32 - mean) * lax.rsqrt(variance + self.epsilon)).astype(x.dtype)
+        return instance_norm(x, self.epsilon)

@@ -68,6 +68,13 @@ class Realtime(nn.Module):
             raise ValueError(f"size is {self.size!r}; there are: {', '.join(SIZES)}")
         super().__post_init__()
 
+    @property
+    def receptive_radius(self) -> int:
+        """How far around a pixel the input matters to it, in pixels."""
+        convolutions = 1 + 2 * SIZES[self.size].blocks + 1
+        # And a cell more, as a pixel may lie at the far side of its own.
+        return (convolutions + 1) * self.stride
+
     @nn.compact
     def __call__(self, x: jax.Array, return_features: bool = False):
         size = SIZES[self.size]
