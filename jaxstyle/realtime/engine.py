@@ -2,15 +2,56 @@
 
 import functools
 import os
+import threading
+from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 
 from jaxstyle.bundle import Bundle
 from jaxstyle.errors import UserError
+from jaxstyle.realtime.controls import Settings
+
+# How much a pixel's neighbourhood may change, in [-1, 1] units, and still count as standing still.
+# Sensor noise of 3 of 255 levels averages to a tenth of this over the neighbourhood.
+_STILL = 4 / 127.5
+_NEIGHBOURHOOD = 5
+_WHITE = 255
+
+
+class Look(NamedTuple):
+    """What a person has set, as float32 scalars that the compiled function takes.
+
+    strength, mix, smoothing: as in `Settings`. split: the input is shown left of this column.
+    """
+
+    strength: jax.Array
+    mix: jax.Array
+    smoothing: jax.Array
+    split: jax.Array
+
+
+class State(NamedTuple):
+    """What smoothing remembers of the last frame.
+
+    frame: uint8 [H, W, 3], as it came. output: float32 [H, W, 3] in [-1, 1], as it was shown.
+    known: float32 scalar, 0 while there was none or smoothing was off, then 1.
+    """
+
+    frame: jax.Array
+    output: jax.Array
+    known: jax.Array
+
+
+def initial_state(height: int, width: int) -> State:
+    """The state before the first frame, in host memory."""
+    frame = np.zeros((height, width, 3), np.uint8)
+    return State(frame, np.zeros(frame.shape, np.float32), np.float32(0))
 
 
 def stylize(
@@ -20,37 +61,181 @@ def stylize(
 
     strength: float32 scalar s; the result is x + s (G(x) - x): 0 gives the frames, 1 the style.
     """
-    height, width = frames.shape[1:3]
-    x = frames.astype(jnp.float32) / 127.5 - 1.0
+    return _quantized(_blended([generator], [parameters], frames, strength))
+
+
+def stylize_next(
+    generators: Sequence[nn.Module],
+    parameters: Sequence[dict],
+    state: State,
+    frames: jax.Array,
+    look: Look,
+) -> tuple[State, jax.Array]:
+    """One step of a film: `stylize` with style mix, temporal smoothing and split view.
+
+    generators: one, or two whose outputs are mixed by `look.mix`, with their parameters.
+    frames: consecutive uint8 [N, H, W, 3]; the result has the same shape.
+    """
+    output = _blended(generators, parameters, frames, look.strength, look.mix)
+    state, output = lax.cond(
+        look.smoothing > 0,
+        functools.partial(_smoothed, amount=look.smoothing),
+        lambda state, _, output: (state._replace(known=jnp.float32(0)), output),
+        state,
+        frames,
+        output,
+    )
+    columns = jnp.arange(frames.shape[2], dtype=jnp.float32)[None, None, :, None]
+    shown = jnp.where(columns < look.split, frames, _quantized(output))
+    is_line = (look.split > 0) & (jnp.abs(columns - look.split) < 1)
+    return state, jnp.where(is_line, jnp.uint8(_WHITE), shown)
+
+
+def _blended(
+    generators: Sequence[nn.Module],
+    parameters: Sequence[dict],
+    frames: jax.Array,
+    strength: jax.Array,
+    mix: jax.Array | None = None,
+) -> jax.Array:
+    """The frames blended with their style, float32 in [-1, 1]."""
+    x = _normalized(frames)
+    y = _generated(generators[0], parameters[0], x)
+    if len(generators) == 2:
+        y = y + mix * (_generated(generators[1], parameters[1], x) - y)
+    return jnp.clip(x + strength * (y - x), -1.0, 1.0)
+
+
+def _generated(generator: nn.Module, parameters: dict, x: jax.Array) -> jax.Array:
+    height, width = x.shape[1:3]
     # Edge padding, as reflection needs a frame larger than its pad.
     pad_height, pad_width = -height % generator.stride, -width % generator.stride
     padded = jnp.pad(x, ((0, 0), (0, pad_height), (0, pad_width), (0, 0)), mode="edge")
     y = generator.apply({"params": parameters}, padded)[:, :height, :width]
-    blended = x + strength * (y.astype(jnp.float32) - x)
-    return jnp.round((jnp.clip(blended, -1.0, 1.0) + 1.0) * 127.5).astype(jnp.uint8)
+    return y.astype(jnp.float32)
+
+
+def _normalized(frames: jax.Array) -> jax.Array:
+    return frames.astype(jnp.float32) / 127.5 - 1.0
+
+
+def _quantized(output: jax.Array) -> jax.Array:
+    return jnp.round((output + 1.0) * 127.5).astype(jnp.uint8)
+
+
+def _smoothed(
+    state: State, frames: jax.Array, outputs: jax.Array, amount: jax.Array
+) -> tuple[State, jax.Array]:
+    """Blends each output with the one before it where the input stands still."""
+
+    def blend(state: State, now: tuple[jax.Array, jax.Array]) -> tuple[State, jax.Array]:
+        frame, output = now
+        change = _normalized(frame) - _normalized(state.frame)
+        window = (_NEIGHBOURHOOD, _NEIGHBOURHOOD, 1)
+        # The mean of the signed change: noise cancels out in it, and motion does not.
+        mean = lax.reduce_window(change, 0.0, lax.add, window, (1, 1, 1), "SAME")
+        mean = jnp.abs(mean).max(axis=-1, keepdims=True) / _NEIGHBOURHOOD**2
+        kept = state.known * amount * jnp.exp(-jnp.square(mean / _STILL))
+        output = output + kept * (state.output - output)
+        return State(frame, output, jnp.float32(1)), output
+
+    return lax.scan(blend, state, (frames, outputs))
 
 
 class Stylizer:
-    """A bundle's generator, compiled once per shape of its input and kept on the device.
+    """The styles of one or more bundles on the device, compiled once per shape of their input.
 
-    Raises `UserError` if the bundle's parameters are not finite: it would show black frames.
+    Programs depend on architectures, not on weights: bundles of one kind share theirs. `dtype`,
+    that of the computation, is by default bfloat16 on an accelerator, and on a CPU that of the
+    bundle. Raises `UserError` if parameters are not finite: they would show black frames.
     """
 
-    def __init__(self, bundle: Bundle):
-        finite = jax.tree.map(lambda a: bool(jnp.isfinite(a).all()), bundle.parameters)
-        if not all(jax.tree.leaves(finite)):
-            raise UserError("the model holds NaN or infinite weights: its training diverged")
-        self._parameters = jax.device_put(bundle.parameters)
-        self._stylize = jax.jit(functools.partial(stylize, bundle.generator))
+    def __init__(self, bundles: Bundle | Sequence[Bundle], dtype: jnp.dtype | None = None):
+        bundles = [bundles] if isinstance(bundles, Bundle) else list(bundles)
+        if dtype is None and jax.default_backend() != "cpu":
+            dtype = jnp.bfloat16
+        for bundle in bundles:
+            leaves = jax.tree.leaves(bundle.parameters)
+            if not all(np.isfinite(np.asarray(leaf)).all() for leaf in leaves):
+                raise UserError("the model holds NaN or infinite weights: its training diverged")
+        self.generators = [
+            bundle.generator.clone(dtype=dtype) if dtype else bundle.generator for bundle in bundles
+        ]
+        # The first generator of each kind stands for all of them.
+        self._kinds = [self.generators.index(generator) for generator in self.generators]
+        self._parameters = [jax.device_put(bundle.parameters) for bundle in bundles]
+        self._programs = {}
+        self._compiling = threading.Lock()
+
+    @property
+    def receptive_radius(self) -> int | None:
+        """How far around a pixel the input matters to it, in pixels; None: everywhere."""
+        radii = [getattr(generator, "receptive_radius", None) for generator in self.generators]
+        return None if None in radii else max(radii)
 
     def __call__(self, frames: np.ndarray | jax.Array, strength: float = 1.0) -> jax.Array:
         """Stylizes uint8 [N, H, W, 3]; returns at once with the result still being computed.
 
         A new shape compiles (seconds); a new strength does not. `np.asarray` on the result waits.
         """
+        state = initial_state(*frames.shape[1:3])
+        return self.step(state, frames, Settings(strength=strength))[1]
+
+    def step(
+        self, state: State, frames: np.ndarray | jax.Array, settings: Settings
+    ) -> tuple[State, jax.Array]:
+        """Stylizes the next uint8 frames [N, H, W, 3] of a film; uses up `state`, gives the next.
+
+        `settings.split` counts in widths of the frames. Returns before the result is there.
+        """
         if frames.dtype != np.uint8 or frames.ndim != 4 or frames.shape[-1] != 3:
             raise ValueError(f"frames are {frames.dtype} {frames.shape}, not uint8 [N, H, W, 3]")
-        return self._stylize(self._parameters, frames, jnp.float32(strength))
+        styles = self._shown(settings)
+        program = self._programs.get(self._key(styles, frames.shape))
+        if program is None:
+            program = self._compiled(styles, frames.shape)
+        look = Look(
+            np.float32(settings.strength),
+            np.float32(settings.mix),
+            np.float32(settings.smoothing),
+            np.float32(settings.split * frames.shape[2]),
+        )
+        return program(tuple(self._parameters[i] for i in styles), state, frames, look)
+
+    def prepare(self, shape: tuple[int, int, int, int], settings: Settings) -> None:
+        """Compiles what `step` needs for frames of this shape, with these styles."""
+        self._compiled(self._shown(settings), shape)
+
+    def is_ready(self, shape: tuple[int, int, int, int], settings: Settings) -> bool:
+        """Whether `step` would start at once, without compiling."""
+        return self._key(self._shown(settings), shape) in self._programs
+
+    def _shown(self, settings: Settings) -> tuple[int, ...]:
+        """The numbers of the styles that these settings show."""
+        if settings.mix == 0 or len(self.generators) == 1:
+            return (settings.style,)
+        return (settings.style, (settings.style + 1) % len(self.generators))
+
+    def _key(self, styles: tuple[int, ...], shape: tuple[int, ...]) -> tuple:
+        return tuple(self._kinds[i] for i in styles), shape
+
+    def _compiled(self, styles: tuple[int, ...], shape: tuple[int, int, int, int]):
+        key = self._key(styles, shape)
+        # One compilation at a time: two that need the same program would both do the work.
+        with self._compiling:
+            if key not in self._programs:
+                generators = [self.generators[i] for i in styles]
+                function = jax.jit(
+                    functools.partial(stylize_next, generators), donate_argnames="state"
+                )
+                scalar = jax.ShapeDtypeStruct((), np.float32)
+                self._programs[key] = function.lower(
+                    tuple(self._parameters[i] for i in styles),
+                    initial_state(*shape[1:3]),
+                    jax.ShapeDtypeStruct(shape, np.uint8),
+                    Look(scalar, scalar, scalar, scalar),
+                ).compile()
+        return self._programs[key]
 
 
 def keep_compiled_programs() -> None:
@@ -62,3 +247,5 @@ def keep_compiled_programs() -> None:
         # Not beside the rendered scenes, so that a person can clear either.
         folder = Path.home() / ".cache" / "jaxstyle" / "compiled"
         jax.config.update("jax_compilation_cache_dir", str(folder))
+    # A second, JAX's default, is most of the time that a small generator takes to start.
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)

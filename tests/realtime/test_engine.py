@@ -6,7 +6,8 @@ import pytest
 
 from jaxstyle.bundle import Bundle
 from jaxstyle.errors import UserError
-from jaxstyle.realtime.engine import Stylizer, keep_compiled_programs
+from jaxstyle.realtime.controls import Settings
+from jaxstyle.realtime.engine import Stylizer, initial_state, keep_compiled_programs
 
 
 class Negative(nn.Module):
@@ -66,6 +67,51 @@ def test_a_new_strength_does_not_compile_again():
         assert compilations  # what the assertion before looks at is what compiling reports
     finally:
         jax.monitoring.clear_event_listeners()
+
+
+def film(stylizer, pictures, **settings):
+    """The stylized pictures, one after the other."""
+    state = initial_state(*pictures[0].shape[:2])
+    results = []
+    for picture in pictures:
+        state, result = stylizer.step(state, picture[None], Settings(**settings))
+        results.append(np.asarray(result)[0].astype(float))
+    return np.stack(results)
+
+
+def test_smoothing_calms_noise_where_the_input_stands_still():
+    rng = np.random.default_rng(0)
+    still = rng.integers(40, 200, (24, 32, 3))
+    noisy = [(still + rng.normal(0, 3, still.shape)).round().astype(np.uint8) for _ in range(40)]
+    plain, smooth = (film(Stylizer(bundle()), noisy, smoothing=s)[20:] for s in (0.0, 0.8))
+    assert smooth.std(axis=0).mean() < 0.5 * plain.std(axis=0).mean()
+    np.testing.assert_allclose(smooth.mean(axis=0), plain.mean(axis=0), atol=4)
+
+
+def test_smoothing_leaves_no_ghost_of_what_moves():
+    pictures = [np.full((24, 64, 3), 30, np.uint8) for _ in range(8)]
+    for i, picture in enumerate(pictures):
+        picture[8:16, 6 * i : 6 * i + 8] = 220
+    result = film(Stylizer(bundle()), pictures, smoothing=0.9)
+    np.testing.assert_allclose(result, 255.0 - np.stack(pictures), atol=1)
+
+
+def test_smoothing_starts_anew_when_it_was_off():
+    grey, stylizer = np.full((8, 8, 3), 100, np.uint8), Stylizer(bundle(shift=0.4))
+    state = initial_state(8, 8)
+    state, _ = stylizer.step(state, grey[None], Settings(smoothing=0.5, strength=0.0))
+    state, _ = stylizer.step(state, grey[None], Settings(strength=0.0))
+    state, result = stylizer.step(state, grey[None], Settings(smoothing=0.5))
+    assert (np.asarray(result) == 206).all()
+
+
+def test_the_split_view_shows_the_input_on_the_left():
+    x = frames(1, 16, 32)
+    _, result = Stylizer(bundle()).step(initial_state(16, 32), x, Settings(split=0.5))
+    result = np.asarray(result)
+    np.testing.assert_array_equal(result[:, :, :15], x[:, :, :15])
+    np.testing.assert_array_equal(result[:, :, 17:], 255 - x[:, :, 17:])
+    assert (result[:, :, 16] == 255).all()
 
 
 def test_weights_that_are_not_finite_are_refused():
