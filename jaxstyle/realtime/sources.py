@@ -1,17 +1,16 @@
-"""Where frames come from: images, a film, a camera. Each source is an iterable of `Frame`s.
+"""Where frames come from: images, films, cameras, streams. Each source is an iterable of `Frame`s.
 
 Every source has: `time_base`, seconds per unit of `Frame.pts`; `rate`, nominal frames per second;
 `total`, the number of frames as far as known, or None; `live`, whether frames lose their worth
 when late; `close()`.
 """
 
-import contextlib
 import dataclasses
-import queue
+import re
 import sys
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from PIL import Image, ImageOps
 from jaxstyle.data.images import IMAGE_EXTENSIONS, find_files, read_image
 from jaxstyle.errors import UserError
 from jaxstyle.film import FilmReader, Frame
+from jaxstyle.realtime.live import CameraSource, StreamSource
 
 _IMAGE_FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 
@@ -71,68 +71,89 @@ class ImageSource:
         """Leaves nothing open: each file is closed once it is read."""
 
 
-class CameraSource:
-    """A camera by its number; pts are milliseconds since the first frame.
+class RepeatedSource:
+    """Image files as a live source: each once, `rate` a second, then the last one again and again.
 
-    Raises `UserError` if there is no such camera, or it stops delivering.
+    Raises `UserError` while iterating if none can be read. `close`, from any thread, ends it.
     """
 
     live = True
     total = None
-    time_base = Fraction(1, 1000)
 
-    def __init__(self, number: int):
-        self._number = number
-        # Each of OpenCV's backends would say in several lines what the UserError says in one.
-        log = cv2.utils.logging
-        level = log.setLogLevel(log.LOG_LEVEL_SILENT)
-        self._capture = cv2.VideoCapture(number)
-        log.setLogLevel(level)
-        if not self._capture.isOpened():
-            raise UserError(f"no camera number {number}; is it plugged in, and free to use?")
-        # The driver would otherwise hand out frames that have waited in its queue.
-        self._capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)
-        reported = Fraction(self._capture.get(cv2.CAP_PROP_FPS)).limit_denominator(1001)
-        self.rate = reported if reported > 0 else Fraction(30)
+    def __init__(self, images: ImageSource):
+        self.rate = images.rate
+        self.time_base = images.time_base
+        self._images = images
+        self._closed = threading.Event()
 
-    def __iter__(self) -> Iterator[Frame]:
-        start = None
-        while True:
-            ok, bgr = self._capture.read()
-            if not ok:
-                raise UserError(f"camera {self._number} stopped delivering pictures")
-            now = time.monotonic()
-            start = start or now
-            rgb = cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
-            yield Frame(rgb, pts=round((now - start) * 1000), duration=round(1000 / self.rate))
+    def __iter__(self) -> Iterator[ImageFrame]:
+        images = iter(self._images)
+        start = time.monotonic()
+        frame, pts = next(images), 0
+        while not self._closed.is_set():
+            yield dataclasses.replace(frame, pts=pts)
+            frame = next(images, frame)
+            # Whoever is slow gets fewer of them; the show takes as long.
+            pts = max(pts + 1, int((time.monotonic() - start) * self.rate))
+            self._closed.wait(max(0.0, start + float(pts * self.time_base) - time.monotonic()))
 
     def close(self) -> None:
-        """Frees the camera."""
-        self._capture.release()
+        """Ends the iteration at once."""
+        self._closed.set()
 
 
-Source = ImageSource | FilmReader | CameraSource
+Source = ImageSource | RepeatedSource | FilmReader | CameraSource | StreamSource
 
 
-def open_source(text: str, rate: Fraction, *, keep_going: bool = False) -> Source:
-    """Opens what a user named: a file, a folder or glob of images, or a camera's number.
+def open_source(
+    text: str,
+    rate: Fraction,
+    *,
+    keep_going: bool = False,
+    size: tuple[int, int] | None = None,
+    fps: Fraction | None = None,
+) -> Source:
+    """Opens what a user named.
+
+    That is a file; a folder, a glob or a numbered sequence (img_%04d.png) of images; a camera's
+    number or path; or a stream's URL.
 
     rate: frames per second of images, which have none of their own. keep_going: see `FilmReader`.
+    size, fps: (width, height) and frames per second that a camera is asked for.
     Raises `UserError` if nothing usable is there.
     """
+    if "://" in text:
+        return StreamSource(text)
     path = Path(text).expanduser()
+    if text.startswith(("/dev/video", "/dev/v4l/")) or path.is_char_device():
+        return CameraSource(text, size, fps)
     if path.is_file():
         if _is_image(path):
             return ImageSource([path], rate)
         return FilmReader(path, keep_going=keep_going)
     if text.isdecimal() and not path.exists():
-        return CameraSource(int(text))
-    found = find_files(text, IMAGE_EXTENSIONS)
+        return CameraSource(int(text), size, fps)
+    found = find_files(text, IMAGE_EXTENSIONS) or _numbered_images(path)
     if found:
         return ImageSource(found, rate, folder=path if path.is_dir() else None)
     if path.is_dir():
         raise UserError(f"no images in the folder {text}")
-    raise UserError(f"nothing at {text}: no file, no folder, no images for it as a glob, no camera")
+    raise UserError(
+        f"nothing at {text}: no file, no folder, no images for it as a glob or a numbered sequence,"
+        " no camera"
+    )
+
+
+def _numbered_images(pattern: Path) -> list[Path]:
+    """The images that a printf pattern such as frames/img_%04d.png names, by their numbers."""
+    parts = re.fullmatch(r"(.*)%(?:0(\d+))?d(.*)", pattern.name)
+    if parts is None:
+        return []
+    before, digits, after = parts.groups()
+    name = re.compile(rf"{re.escape(before)}(\d{{{digits or 1},}}){re.escape(after)}")
+    numbers = {path: name.fullmatch(path.name) for path in pattern.parent.glob("*")}
+    found = {path: int(number[1]) for path, number in numbers.items() if number}
+    return sorted(found, key=found.get)
 
 
 def _is_image(path: Path) -> bool:
@@ -166,49 +187,3 @@ def resized(frame: Frame, size: tuple[int, int]) -> Frame:
     if isinstance(frame, ImageFrame) and frame.alpha is not None:
         frame = dataclasses.replace(frame, alpha=resize(frame.alpha))
     return frame
-
-
-def read_ahead[T](items: Iterable[T], *, latest_only: bool = False, depth: int = 3) -> Iterator[T]:
-    """Yields `items`, which a thread of its own produces up to `depth` ahead.
-
-    latest_only: an item nobody has taken when the next one is ready is dropped, for live sources.
-    An exception in the thread is raised here, in its place.
-    """
-    ready: queue.Queue = queue.Queue(1 if latest_only else depth)
-    stopped = threading.Event()
-    end = object()
-
-    def put(item) -> None:
-        while not stopped.is_set():
-            try:
-                ready.put(item, timeout=0.1)
-                return
-            except queue.Full:
-                pass  # look again whether anyone still wants it
-
-    def produce() -> None:
-        try:
-            for item in items:
-                if latest_only:
-                    with contextlib.suppress(queue.Empty):
-                        ready.get_nowait()
-                put((item, None))
-                if stopped.is_set():
-                    return
-            put((end, None))
-        except Exception as error:
-            put((end, error))
-
-    thread = threading.Thread(target=produce, name="read_ahead", daemon=True)
-    thread.start()
-    try:
-        while True:
-            item, error = ready.get()
-            if error is not None:
-                raise error
-            if item is end:
-                return
-            yield item
-    finally:
-        stopped.set()
-        thread.join()

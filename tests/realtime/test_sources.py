@@ -2,14 +2,19 @@ import threading
 import time
 from fractions import Fraction
 
-import cv2
 import numpy as np
 import pytest
 from PIL import Image
 
 from jaxstyle.errors import UserError
 from jaxstyle.film import FilmReader
-from jaxstyle.realtime.sources import CameraSource, ImageSource, open_source, read_ahead, resized
+from jaxstyle.realtime import sources
+from jaxstyle.realtime.sources import (
+    ImageSource,
+    RepeatedSource,
+    open_source,
+    resized,
+)
 
 RATE = Fraction(24)
 
@@ -63,44 +68,75 @@ def test_nothing_usable_is_an_error(tmp_path):
         open_source(str(tmp_path / "missing.mp4"), RATE)
 
 
-def test_a_camera_that_is_not_there_is_an_error():
-    with pytest.raises(UserError, match="no camera number 97"):
-        open_source("97", RATE)
+def test_cameras_and_streams_are_told_by_their_names(monkeypatch):
+    opened = []
+    monkeypatch.setattr(sources, "CameraSource", lambda *args: opened.append(args))
+    monkeypatch.setattr(sources, "StreamSource", lambda *args: opened.append(args))
+    open_source("2", RATE, size=(640, 360), fps=Fraction(30))
+    open_source("/dev/video97", RATE)
+    open_source("/dev/v4l/by-id/usb-Some_Camera-video-index0", RATE)
+    open_source("rtsp://host/a", RATE)
+    assert opened == [
+        (2, (640, 360), Fraction(30)),
+        ("/dev/video97", None, None),
+        ("/dev/v4l/by-id/usb-Some_Camera-video-index0", None, None),
+        ("rtsp://host/a",),
+    ]
 
 
-class FakeCapture:
-    """A camera that delivers three blue pictures and then fails."""
-
-    def __init__(self, number):
-        self.left = 3
-        self.released = False
-
-    def isOpened(self):
-        return True
-
-    def set(self, *_):
-        return True
-
-    def get(self, _):
-        return 30.0
-
-    def read(self):
-        self.left -= 1
-        return self.left >= 0, np.tile(np.array([255, 0, 0], np.uint8), (4, 6, 1))
-
-    def release(self):
-        self.released = True
+def test_a_camera_path_that_is_not_there_is_an_error():
+    with pytest.raises(UserError, match="camera /dev/video97 cannot be opened"):
+        open_source("/dev/video97", RATE)
 
 
-def test_a_camera_gives_rgb_on_its_own_clock(monkeypatch):
-    monkeypatch.setattr(cv2, "VideoCapture", FakeCapture)
-    camera = CameraSource(0)
-    frames = iter(camera)
-    first, second, _ = next(frames), next(frames), next(frames)
-    assert first.rgb[0, 0].tolist() == [0, 0, 255]
-    assert first.pts == 0 <= second.pts
-    with pytest.raises(UserError, match="stopped delivering"):
-        next(frames)
+def test_a_numbered_sequence_comes_in_the_order_of_its_numbers(tmp_path):
+    for name in ["f_8.png", "f_10.png", "f_9.png", "f_x.png", "f_1.jpg", "[f]%d_0003.png"]:
+        Image.fromarray(image()).save(tmp_path / name)
+
+    def names(pattern):
+        return [frame.name for frame in open_source(str(tmp_path / pattern), RATE)]
+
+    assert names("f_%d.png") == ["f_8.png", "f_9.png", "f_10.png"]
+    assert names("f_%02d.png") == ["f_10.png"]
+    assert names("[f]%d_%04d.png") == ["[f]%d_0003.png"]
+    with pytest.raises(UserError, match="nothing at"):
+        names("g_%d.png")
+
+
+def test_repeated_images_are_shown_once_each_and_then_the_last_one_goes_on(tmp_path):
+    for seed in range(3):
+        Image.fromarray(image(seed)).save(tmp_path / f"{seed}.png")
+    source = RepeatedSource(open_source(str(tmp_path), Fraction(50)))
+    frames = []
+    before = time.monotonic()
+    for frame in source:
+        frames.append(frame)
+        if len(frames) == 10:
+            source.close()
+    assert [frame.name for frame in frames] == ["0.png", "1.png"] + ["2.png"] * 8
+    assert time.monotonic() - before >= 9 / 50
+    pts = [frame.pts for frame in frames]
+    assert pts == sorted(set(pts))
+    assert (source.live, source.total) == (True, None)
+
+
+def test_a_repeated_image_keeps_to_the_clock_when_its_taker_is_slow(tmp_path):
+    Image.fromarray(image()).save(tmp_path / "a.png")
+    source = RepeatedSource(open_source(str(tmp_path / "a.png"), Fraction(50)))
+    frames = iter(source)
+    next(frames)
+    time.sleep(0.3)
+    assert next(frames).pts >= 15
+    source.close()
+
+
+def test_closing_wakes_a_repeated_image_that_waits(tmp_path):
+    Image.fromarray(image()).save(tmp_path / "a.png")
+    source = RepeatedSource(open_source(str(tmp_path / "a.png"), Fraction(1, 60)))
+    threading.Timer(0.1, source.close).start()
+    before = time.monotonic()
+    assert len(list(source)) == 1
+    assert time.monotonic() - before < 30
 
 
 def test_resizing_takes_alpha_along(tmp_path):
@@ -109,43 +145,3 @@ def test_resizing_takes_alpha_along(tmp_path):
     smaller = resized(frame, (8, 4))
     assert smaller.rgb.shape == (4, 8, 3)
     assert smaller.alpha.shape == (4, 8)
-
-
-def test_read_ahead_keeps_order_and_loses_nothing():
-    assert list(read_ahead(iter(range(100)))) == list(range(100))
-
-
-def test_read_ahead_raises_where_the_error_was():
-    def items():
-        yield 1
-        raise UserError("broken")
-
-    ahead = read_ahead(items())
-    assert next(ahead) == 1
-    with pytest.raises(UserError, match="broken"):
-        next(ahead)
-
-
-def test_read_ahead_stops_its_thread_when_nobody_wants_more():
-    before = threading.active_count()
-    ahead = read_ahead(iter(range(10**9)))
-    assert next(ahead) == 0
-    ahead.close()
-    assert threading.active_count() == before
-
-
-def test_live_sources_show_the_latest_frame():
-    done = threading.Event()
-
-    def items():
-        yield from range(50)
-        done.set()
-        while True:
-            time.sleep(0.01)
-            yield 50
-
-    ahead = read_ahead(items(), latest_only=True)
-    next(ahead)
-    done.wait()
-    assert next(ahead) >= 49
-    ahead.close()
