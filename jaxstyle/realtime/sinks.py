@@ -1,25 +1,20 @@
-"""Where stylized frames go: an image, a folder of images, a window; films are `FilmWriter`s.
+"""Where stylized frames go: an image, a folder of images, nowhere.
 
-Every sink is a context manager with `write(frame)` and `finish()`, which completes what leaving
-the block alone would abandon.
+The other sinks are `film.FilmWriter`, `window.WindowSink`, `http.HttpSink` and
+`virtual.VirtualCameraSink`.
 """
 
-import collections
-import contextlib
 import os
 import sys
-import time
-from fractions import Fraction
 from pathlib import Path
-from typing import Self
+from typing import Protocol, Self
 
-import cv2
 import numpy as np
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from jaxstyle.errors import UserError
-from jaxstyle.film import FilmWriter, Frame
+from jaxstyle.film import Frame
 from jaxstyle.realtime.sources import ImageFrame
 
 # By extension: how Pillow is told to save. At these qualities the style's edges stay clean.
@@ -34,6 +29,26 @@ SAVE_OPTIONS = {
 }
 _WITH_ALPHA = (".png", ".webp", ".tif", ".tiff")
 _EXIF_SOFTWARE, _EXIF_DESCRIPTION = 0x0131, 0x010E
+
+
+class Sink(Protocol):
+    """What every sink is: a context manager that takes frames from one thread.
+
+    live: whether it wants the newest picture, so that older ones may be dropped for it, and takes
+    frames of changing sizes; otherwise it wants every frame.
+    """
+
+    live: bool
+
+    def write(self, frame: Frame) -> None:
+        """Takes a frame. Raises `UserError` if it cannot be written."""
+
+    def finish(self) -> None:
+        """Completes what leaving the block alone would abandon."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *_) -> None: ...
 
 
 class SinkClosed(Exception):
@@ -82,6 +97,8 @@ def _off_white(rgb: np.ndarray, alpha: np.ndarray) -> np.ndarray:
 class ImageSink:
     """One image file. Raises `UserError` if it gets more than one frame, or none."""
 
+    live = False
+
     def __init__(self, path: Path, comment: str):
         self._path = path
         self._comment = comment
@@ -112,6 +129,8 @@ class FolderSink:
 
     Each file is whole from the moment it appears; those written stay if a later one fails.
     """
+
+    live = False
 
     def __init__(self, folder: Path, comment: str):
         self._folder = folder
@@ -144,64 +163,23 @@ def writable_name(name: str) -> str:
     return name if path.suffix.lower() in SAVE_OPTIONS else str(path.with_suffix(".png"))
 
 
-class WindowSink:
-    """A window that plays frames at their own pace, measured frames per second in its title.
+class NullSink:
+    """Takes every frame and keeps none, to measure the rest. written: how many came."""
 
-    hold: `finish` leaves the last picture up until the viewer closes it. `write` raises
-    `SinkClosed` once the viewer presses q or Esc, or closes the window.
-    Raises `UserError` if there is no display.
-    """
+    live = False
 
-    _TITLE = "jaxstyle"
-
-    def __init__(self, time_base: Fraction, *, live: bool, hold: bool):
-        # OpenCV's Qt would abort the process.
-        displays = ("DISPLAY", "WAYLAND_DISPLAY")
-        if sys.platform.startswith("linux") and not any(os.environ.get(name) for name in displays):
-            raise UserError("no display to open a window on; write to a file instead")
-        self._time_base = time_base
-        self._live = live
-        self._hold = hold
-        self._start: float | None = None
-        self._shown: collections.deque[float] = collections.deque(maxlen=30)
-        cv2.namedWindow(self._TITLE, cv2.WINDOW_NORMAL)
+    def __init__(self):
+        self.written = 0
 
     def write(self, frame: Frame) -> None:
-        """Shows the frame when its time has come; a live one at once."""
-        due = float(frame.pts * self._time_base)
-        now = time.monotonic()
-        if self._start is None:
-            self._start = now - due
-            height, width = frame.rgb.shape[:2]
-            cv2.resizeWindow(self._TITLE, width, height)
-        wait = 0.0 if self._live else self._start + due - now
-        self._poll(wait)
-        cv2.imshow(self._TITLE, cv2.cvtColor(frame.rgb, cv2.COLOR_RGB2BGR))
-        self._shown.append(time.monotonic())
-        if len(self._shown) > 1:
-            fps = (len(self._shown) - 1) / (self._shown[-1] - self._shown[0])
-            cv2.setWindowTitle(self._TITLE, f"{self._TITLE}: {fps:.1f} fps")
-        self._poll(0.0)
-
-    def _poll(self, seconds: float) -> None:
-        """Lets the window work for at least a millisecond, and looks whether it is closed."""
-        key = cv2.waitKey(max(1, round(seconds * 1000)))
-        closed = cv2.getWindowProperty(self._TITLE, cv2.WND_PROP_VISIBLE) < 1
-        if closed or key & 0xFF in (ord("q"), 27):
-            self._hold = False
-            raise SinkClosed
+        """Counts the frame."""
+        self.written += 1
 
     def finish(self) -> None:
-        """Returns at once, or with `hold` when the viewer is done looking."""
-        with contextlib.suppress(SinkClosed):
-            while self._hold:
-                self._poll(0.1)
+        """Leaves nothing behind."""
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_) -> None:
-        cv2.destroyAllWindows()
-
-
-Sink = ImageSink | FolderSink | FilmWriter | WindowSink
+        pass

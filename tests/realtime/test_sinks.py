@@ -1,6 +1,3 @@
-import sys
-from fractions import Fraction
-
 import numpy as np
 import pytest
 from PIL import Image
@@ -8,8 +5,11 @@ from PIL import Image
 from jaxstyle.data.images import read_image
 from jaxstyle.errors import UserError
 from jaxstyle.film import Frame
-from jaxstyle.realtime.sinks import FolderSink, ImageSink, WindowSink, writable_name, write_image
+from jaxstyle.realtime.http import HttpSink
+from jaxstyle.realtime.sinks import FolderSink, ImageSink, NullSink, writable_name, write_image
 from jaxstyle.realtime.sources import ImageFrame
+from jaxstyle.realtime.virtual import VirtualCameraSink
+from jaxstyle.realtime.window import WindowSink
 
 RGB = np.random.default_rng(0).integers(0, 256, (12, 16, 3), np.uint8)
 ALPHA = np.tile(np.linspace(0, 255, 16).astype(np.uint8), (12, 1))
@@ -64,9 +64,14 @@ def test_one_image_file_holds_one_picture(tmp_path):
     assert not (tmp_path / "a.png").exists()
 
 
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="other systems have a display")
-def test_without_a_display_a_window_is_an_error(monkeypatch):
-    for name in ("DISPLAY", "WAYLAND_DISPLAY"):
-        monkeypatch.delenv(name, raising=False)
-    with pytest.raises(UserError, match="no display"):
-        WindowSink(Fraction(1, 25), live=False, hold=False)
+def test_the_sink_to_nowhere_counts_its_frames():
+    with NullSink() as sink:
+        for pts in range(3):
+            sink.write(Frame(RGB, pts, 1))
+        sink.finish()
+    assert sink.written == 3
+
+
+def test_files_want_every_frame_and_viewers_the_newest():
+    assert not any(sink.live for sink in (FolderSink, ImageSink, NullSink))
+    assert all(sink.live for sink in (WindowSink, HttpSink, VirtualCameraSink))
