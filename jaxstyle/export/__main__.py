@@ -1,0 +1,208 @@
+"""Exports a model for other programs: `python -m jaxstyle.export MODEL OUT`."""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxstyle.bundle import Bundle, load_bundle
+from jaxstyle.errors import UserError, reported_in_one_line
+from jaxstyle.export import stablehlo
+from jaxstyle.export.comparison import compare
+from jaxstyle.export.inference import argument_specs, inference_function
+from jaxstyle.models import DTYPES
+
+DETAILS = """\
+The exported function takes uint8 RGB frames [N, H, W, 3] and a float32 strength, and gives uint8
+frames of the same shape. Without --size it takes frames whose height and width are multiples of
+the generator's stride (4), from 32 pixels on; with --size it takes that size, which may be any.
+
+OUT is written only after the exported model has been run and its frames compared with the source.
+
+examples:
+  python -m jaxstyle.export anime.safetensors anime.onnx
+  python -m jaxstyle.export anime.safetensors anime.stablehlo --platforms=cpu,cuda
+  python -m jaxstyle.export anime.safetensors anime_vga.onnx --size=640x480 --batch=1
+"""
+
+HOW_TO_RUN = {
+    "stablehlo": """\
+run it with JAX, without jaxstyle (readable by JAX for six months; the bundle is what to keep):
+  from jax import export
+  stylize = jax.jit(export.deserialize(open({path!r}, "rb").read()).call)
+  stylized = stylize(frames, numpy.float32(1.0))""",
+    "onnx": """\
+run it with ONNX Runtime, or give the file to OpenVINO:
+  session = onnxruntime.InferenceSession({path!r})
+  strength = numpy.array(1.0, numpy.float32)
+  stylized, = session.run(None, {{"frames": frames, "strength": strength}})""",
+}
+
+_Run = Callable[[np.ndarray, np.ndarray], np.ndarray]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command; returns its exit status."""
+    args = _parser().parse_args(argv)
+    try:
+        with reported_in_one_line():
+            _export(args)
+    except KeyboardInterrupt:
+        print("interrupted: nothing is written", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m jaxstyle.export",
+        description="Exports a model as StableHLO or ONNX.",
+        epilog=DETAILS,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("model", metavar="MODEL", help="a .safetensors bundle")
+    parser.add_argument("out", metavar="OUT", type=Path, help="a .stablehlo or .onnx file")
+    parser.add_argument("--format", choices=sorted(HOW_TO_RUN), help="(what OUT's name ends in)")
+    parser.add_argument("--size", type=_size, metavar="WxH", help="of the frames (open)")
+    parser.add_argument("--batch", type=_count, metavar="N", help="frames per call (open)")
+    parser.add_argument(
+        "--dtype", choices=sorted(DTYPES), help="of the computation (the model's own)"
+    )
+    parser.add_argument(
+        "--platforms",
+        type=_platforms,
+        default=stablehlo.PLATFORMS,
+        metavar="P,P",
+        help="StableHLO only: what it runs on (cpu,cuda,tpu)",
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace an existing OUT")
+    return parser
+
+
+def _size(text: str) -> tuple[int, int]:
+    try:
+        width, height = map(int, text.lower().split("x"))
+    except ValueError:
+        width, height = 0, 0
+    if min(width, height) < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not of the form 640x360")
+    return width, height
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a whole number of at least 1")
+    return int(text)
+
+
+def _platforms(text: str) -> tuple[str, ...]:
+    names = tuple(text.split(","))
+    if not set(names) <= set(stablehlo.PLATFORMS):
+        known = ", ".join(stablehlo.PLATFORMS)
+        raise argparse.ArgumentTypeError(f"{text} is not some of {known}, joined by commas")
+    return names
+
+
+def _export(args: argparse.Namespace) -> None:
+    kind = _format(args)
+    _check_out(args)
+    bundle = load_bundle(args.model)
+    if args.dtype:
+        dtype = DTYPES[args.dtype]
+        bundle = Bundle(bundle.generator.clone(dtype=dtype), bundle.parameters, bundle.metadata)
+    if args.size is None:
+        side = bundle.generator.stride
+        sizes = [(24 * side, 16 * side), (8 * side, 12 * side)]
+    else:
+        sizes = [args.size]
+    export = _to_onnx if kind == "onnx" else _to_stablehlo
+    data, exported, source = export(bundle, args)
+    print(compare(exported, source, sizes, args.batch))
+    _write(args.out, data)
+    print(f"wrote {args.out} ({len(data) / 1e6:.1f} MB)")
+    print(HOW_TO_RUN[kind].format(path=str(args.out)))
+
+
+def _format(args: argparse.Namespace) -> str:
+    kind = args.format or args.out.suffix.lower().removeprefix(".")
+    if kind not in HOW_TO_RUN:
+        raise UserError(f"{args.out} ends in neither .stablehlo nor .onnx; give a --format")
+    if kind == "onnx" and args.platforms != stablehlo.PLATFORMS:
+        raise UserError("--platforms is for StableHLO; an ONNX file runs on any")
+    return kind
+
+
+def _check_out(args: argparse.Namespace) -> None:
+    if not args.out.parent.is_dir():
+        raise UserError(f"there is no folder {args.out.parent} to write {args.out.name} to")
+    if args.out.is_dir():
+        raise UserError(f"{args.out} is a folder; give the name of a file")
+    if args.out.exists():
+        if Path(args.model).exists() and args.out.samefile(args.model):
+            raise UserError(f"{args.out} is the model itself; choose another name")
+        if not args.overwrite:
+            raise UserError(f"{args.out} exists; --overwrite replaces it")
+
+
+def _to_stablehlo(bundle: Bundle, args: argparse.Namespace) -> tuple[bytes, _Run, _Run]:
+    device = stablehlo.device_of(args.platforms)
+    function = inference_function(bundle)
+    specs = argument_specs(bundle.generator.stride, args.size, args.batch)
+    data = stablehlo.to_stablehlo(function, *specs, platforms=args.platforms)
+    return data, _on(device, stablehlo.load_stablehlo(data)), _on(device, jax.jit(function))
+
+
+def _to_onnx(bundle: Bundle, args: argparse.Namespace) -> tuple[bytes, _Run, _Run]:
+    try:
+        from jaxstyle.export import onnx
+    except ModuleNotFoundError as error:
+        raise UserError(f"no {error.name} here; run: pip install 'jaxstyle[onnx]'") from error
+    if bundle.generator.dtype != jnp.float32:
+        raise UserError("ONNX runtimes compute in float32; give --dtype=float32")
+    function = inference_function(bundle)
+    model = onnx.to_onnx(
+        function,
+        *argument_specs(bundle.generator.stride, args.size, args.batch),
+        input_names=["frames", "strength"],
+        output_names=["stylized"],
+        properties={
+            "made_with": "jaxstyle",
+            "name": str(bundle.metadata.get("name") or Path(args.model).stem),
+            "licence": str(bundle.metadata.get("licence") or "unknown"),
+            "generator": json.dumps(bundle.metadata["generator"]),
+            "frames": "uint8 RGB [N, H, W, 3], full range",
+            "strength": "float32 scalar, from 0 (the input) to 1 (the style)",
+        },
+    )
+    data = model.SerializeToString()
+    # On the CPU: GPUs round convolutions to fewer digits, and the runtime computes on the CPU too.
+    return data, onnx.load_onnx(data), _on(jax.devices("cpu")[0], jax.jit(function))
+
+
+def _on(device: jax.Device, function: Callable) -> _Run:
+    def run(frames: np.ndarray, strength: np.ndarray) -> np.ndarray:
+        with jax.default_device(device):
+            return np.asarray(function(frames, strength))
+
+    return run
+
+
+def _write(path: Path, data: bytes) -> None:
+    beside = path.with_name(f".{path.name}.partial")
+    try:
+        beside.write_bytes(data)
+        os.replace(beside, path)
+    except OSError as error:
+        raise UserError(f"cannot write {path}: {error.strerror}") from error
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
