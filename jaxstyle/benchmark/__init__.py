@@ -1,0 +1,1 @@
+"""Frames per second: generators, sizes and dtypes measured against other runtimes, in turns."""

@@ -1,0 +1,53 @@
+"""The worker of jaxstyle itself, run as a module."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+import jaxstyle
+from jaxstyle.benchmark.workers.serve import Contestant, normalized, peak_resident_bytes, serve
+from jaxstyle.bundle import Bundle, load_bundle
+from jaxstyle.models import DTYPES
+from jaxstyle.realtime.engine import Stylizer
+
+
+def prepare(order: dict, frames: np.ndarray) -> Contestant:
+    """The generator alone, jitted, and the engine, on JAX's default backend."""
+    bundle = load_bundle(order["bundle"])
+    dtype = DTYPES[order["dtype"]]
+    generator = bundle.generator.clone(dtype=dtype)
+    parameters = jax.device_put(bundle.parameters)
+    x = jax.device_put(normalized(frames))
+    apply = jax.jit(lambda parameters, x: generator.apply({"params": parameters}, x))
+    device = jax.devices()[0]
+    return Contestant(
+        device=lambda: apply(parameters, x).block_until_ready(),
+        to_numpy=np.asarray,
+        end_to_end=_end_to_end(bundle, dtype, frames),
+        facts={
+            "platform": jax.default_backend(),
+            "device": device.device_kind,
+            "version": jaxstyle.__version__,
+            "parameters": sum(leaf.size for leaf in jax.tree.leaves(parameters)),
+            # Of the operations as written, before a backend replaces some by calls it cannot count.
+            "flop": apply.lower(parameters, x).cost_analysis()["flops"],
+        },
+        peak_bytes=lambda: _peak_bytes(device),
+    )
+
+
+def _end_to_end(bundle: Bundle, dtype: jnp.dtype, frames: np.ndarray):
+    stylizer = Stylizer(bundle, dtype)
+    return lambda: np.asarray(stylizer(frames))
+
+
+def _peak_bytes(device: jax.Device) -> int:
+    """Of the accelerator's memory, or on a CPU, which has no count of its own, of the process."""
+    statistics = device.memory_stats() or {}
+    return statistics.get("peak_bytes_in_use") or peak_resident_bytes()
+
+
+if __name__ == "__main__":
+    # A program from the cache would be no compile time.
+    jax.config.update("jax_enable_compilation_cache", False)
+    serve(prepare)

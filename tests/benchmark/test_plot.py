@@ -1,0 +1,46 @@
+import io
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from jaxstyle.benchmark.plot import check_matplotlib, plot_png
+from jaxstyle.errors import UserError
+
+MACHINE = {"cpu": "Some CPU", "cores": 2, "accelerator": None}
+
+
+def colors(png):
+    return np.unique(np.array(Image.open(io.BytesIO(png)).convert("RGB")).reshape(-1, 3), axis=0)
+
+
+def test_the_plot_shows_each_contestant_in_its_colour(make_cell):
+    pytest.importorskip("matplotlib")
+    sizes = [(64, 32), (128, 64)]
+    cells = [make_cell(m, *s, jaxstyle=4.0, torch=60.0) for m in ("tiny", "small") for s in sizes]
+    cells[0]["contestants"]["torch"] = {"failed": "out of memory"}
+    found = colors(plot_png(cells, MACHINE)).tolist()
+    assert [0x00, 0x72, 0xB2] in found
+    assert [0xD5, 0x5E, 0x00] in found
+
+
+def test_what_is_not_comparable_is_not_plotted(make_cell):
+    pytest.importorskip("matplotlib")
+    cell = make_cell(jaxstyle=4.0, torch=60.0)
+    with_torch = plot_png([cell], MACHINE)
+    for kind in ("device", "end_to_end"):
+        cell["contestants"]["torch"][kind]["comparable"] = False
+    without = plot_png([cell], MACHINE)
+
+    def orange(png):
+        return (np.array(Image.open(io.BytesIO(png)).convert("RGB")) == [0xD5, 0x5E, 0]).all(-1)
+
+    # Its legend remains.
+    assert 0 < orange(without).sum() < orange(with_torch).sum()
+
+
+def test_without_matplotlib_one_line_says_what_to_do(monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(UserError, match="--no_plot"):
+        check_matplotlib()
