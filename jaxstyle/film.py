@@ -231,6 +231,8 @@ class FilmWriter:
     Raises `UserError` if it cannot hold the audio, or cannot be written.
     """
 
+    live = False
+
     def __init__(
         self,
         path: str | os.PathLike,

@@ -1,44 +1,39 @@
-"""Stylizes images, films and cameras: `python -m jaxstyle.stylize SOURCE SINK --model=BUNDLE`."""
+"""Stylizes images, films, cameras and streams: `python -m jaxstyle.stylize SOURCE SINK ...`."""
 
 import argparse
 import collections
 import contextlib
-import dataclasses
-import itertools
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 
 import jax
-import numpy as np
-from tqdm import tqdm
 
-from jaxstyle.bundle import load_bundle
+import jaxstyle
+from jaxstyle.bundle import Bundle, load_bundle
 from jaxstyle.errors import UserError, reported_in_one_line
-from jaxstyle.film import CONTAINERS, FilmReader, FilmWriter, Frame
+from jaxstyle.film import CONTAINERS, FilmReader, FilmWriter
+from jaxstyle.realtime.captures import Captures
+from jaxstyle.realtime.controls import Controls
+from jaxstyle.realtime.destinations import Output
 from jaxstyle.realtime.engine import Stylizer, keep_compiled_programs
-from jaxstyle.realtime.sinks import (
-    SAVE_OPTIONS,
-    FolderSink,
-    ImageSink,
-    Sink,
-    SinkClosed,
-    WindowSink,
-    writable_name,
-)
-from jaxstyle.realtime.sources import (
-    ImageSource,
-    Source,
-    open_source,
-    read_ahead,
-    resized,
-)
+from jaxstyle.realtime.figures import Figures, write_report
+from jaxstyle.realtime.loop import Loop
+from jaxstyle.realtime.scheduler import Scheduler
+from jaxstyle.realtime.sinks import Sink
+from jaxstyle.realtime.sources import ImageSource, RepeatedSource, Source, open_source
 
 EXAMPLES = """\
-SOURCE is an image, a folder or a quoted glob of images, a film, or the number of a camera.
-SINK is an image, a folder, a film (%(films)s) or the word "window" (q or Esc closes it).
+SOURCE is an image, a folder or a quoted glob of images, a film, the number of a camera, or the
+address of a stream (rtsp://..., http://...).
+SINK is an image, a folder, a film (%(films)s), or one of the words
+  window   shows it; h there lists the keys
+  http     shows it in browsers, with controls: http://127.0.0.1:8000/; http://0.0.0.0:8000 lets
+           other machines in, with a token
+  virtual  a camera that other programs can choose (pip install 'jaxstyle[virtual]')
+  null     nowhere, to measure
 
 examples:
   a film, its sound, frame rate and length kept:
@@ -47,10 +42,16 @@ examples:
     python -m jaxstyle.stylize a.mkv b.mkv --model=M --max_frames=200 --size=640x360 --strength=.5
   photos, names kept:
     python -m jaxstyle.stylize photos/ stylized/ --model=M
-  the camera, live:
-    python -m jaxstyle.stylize 0 window --model=M
+  the camera, live, in two styles to switch between, recorded as well:
+    python -m jaxstyle.stylize 0 window --sink=show.mp4 --model=M --model=N
+  a network camera, watched and controlled in a browser, at 30 frames a second whatever it takes:
+    python -m jaxstyle.stylize rtsp://camera/stream http --model=M --fps=30
 """
 
+# For images; and what a live picture should not fall below.
+_FPS = Fraction(24)
+# Frames that an accelerator computes together. On a CPU, one alone keeps all cores busy.
+_BATCH = 8
 
 # SIGHUP comes when the terminal is closed; not every platform has it.
 _STOP_SIGNALS = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
@@ -92,21 +93,42 @@ def _terminate(number: int, _frame: object) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m jaxstyle.stylize",
-        description="Turns images, films and cameras into a style.",
+        description="Turns images, films, cameras and streams into a style.",
         epilog=EXAMPLES % {"films": " ".join(CONTAINERS)},
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("source", metavar="SOURCE")
-    parser.add_argument("sink", metavar="SINK")
-    parser.add_argument("--model", required=True, metavar="BUNDLE", help="a .safetensors bundle")
+    parser.add_argument("sink", metavar="SINK", nargs="?")
     parser.add_argument(
-        "--strength", type=_strength, default=1.0, help="from 0, the input, to 1, the style (1)"
+        "--sink",
+        dest="more_sinks",
+        metavar="SINK",
+        action="append",
+        default=[],
+        help="another one, at the same time; may be repeated",
+    )
+    parser.add_argument(
+        "--model",
+        required=True,
+        metavar="BUNDLE",
+        action="append",
+        help="a .safetensors bundle; repeated, each is a style, and controls switch and mix them",
+    )
+    parser.add_argument(
+        "--strength", type=_fraction, default=1.0, help="from 0, the input, to 1, the style (1)"
+    )
+    parser.add_argument(
+        "--smoothing",
+        type=float,
+        default=0.0,
+        help="how much of the last picture stays where the input stands still, 0 to 0.9 (0)",
     )
     parser.add_argument(
         "--size",
         type=_size,
         metavar="WxH",
-        help="stretch frames to this size first; films keep their shape on the screen",
+        help="stretch frames to this size first (films keep their shape on the screen); live: ask "
+        "the camera for it, and compute at no more",
     )
     parser.add_argument(
         "--max_frames",
@@ -117,8 +139,30 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--fps",
         type=_rate,
-        default=Fraction(24),
-        help="for films and windows of images: images a second, such as 25 or 30000/1001 (24)",
+        help="of images: images a second, such as 25 or 30000/1001; live: ask the camera for it, "
+        "and compute at smaller sizes to hold it (24)",
+    )
+    parser.add_argument(
+        "--batch",
+        type=_positive_int,
+        metavar="N",
+        help=f"frames of a film computed together ({_BATCH} on an accelerator, 1 on a CPU)",
+    )
+    parser.add_argument(
+        "--captures",
+        type=Path,
+        default=Path(),
+        metavar="FOLDER",
+        help="where snapshots and recordings go that are asked for while it runs (here)",
+    )
+    parser.add_argument(
+        "--token", help="what viewers on the network must know (a new one for each run)"
+    )
+    parser.add_argument(
+        "--report",
+        type=Path,
+        metavar="FILE.json",
+        help="write how fast it ran, where the time went and how late pictures were",
     )
     parser.add_argument(
         "--keep_going",
@@ -133,7 +177,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _strength(text: str) -> float:
+def _fraction(text: str) -> float:
     try:
         value = float(text)
     except ValueError:
@@ -174,155 +218,103 @@ def _size(text: str) -> tuple[int, int]:
 
 
 def _stylize(args: argparse.Namespace) -> None:
-    source = open_source(args.source, args.fps, keep_going=args.keep_going)
-    with contextlib.closing(source):
-        bundle = load_bundle(args.model)
-        name = bundle.metadata.get("name") or Path(args.model).stem
-        with _open_sink(source, args, f"Stylized with jaxstyle, model {name}") as sink:
-            keep_compiled_programs()
-            run(source, sink, Stylizer(bundle), args.strength, args.size, args.max_frames)
-            sink.finish()
-    if isinstance(sink, FilmWriter) and sink.dropped:
-        print(f"note: {args.sink} cannot hold {', '.join(sink.dropped)}", file=sys.stderr)
+    names = [*([args.sink] if args.sink else []), *args.more_sinks]
+    if not names:
+        raise UserError("no SINK is named: where should the pictures go? --help lists them")
+    for name, count in collections.Counter(names).items():
+        if count > 1:
+            raise UserError(f"the sink {name} is named twice")
+    keep_compiled_programs()
+    figures = Figures(jaxstyle.STARTED)
+    with contextlib.ExitStack() as stack:
+        source = stack.enter_context(contextlib.closing(_open_source(args, names)))
+        bundles = [load_bundle(path) for path in args.model]
+        styles = _style_names(bundles, args.model)
+        controls = Controls(styles)
+        controls.change({"strength": args.strength, "smoothing": args.smoothing})
+        comment = f"Stylized with jaxstyle, model {', '.join(styles)}"
+        stretch_to = None if source.live else args.size
+        output = Output(
+            source,
+            controls,
+            figures,
+            comment,
+            size=stretch_to,
+            max_frames=args.max_frames,
+            overwrite=args.overwrite,
+            token=args.token,
+        )
+        sinks = {name: stack.enter_context(output.open(name)) for name in names}
+        if any(sink.live for sink in sinks.values()):
+            captures = Captures(args.captures, controls, source.time_base, source.rate, comment)
+            sinks["captures"] = stack.enter_context(captures)
+        scheduler = Scheduler(
+            Stylizer(bundles),
+            live=source.live,
+            fps=args.fps or _FPS,
+            size=args.size,
+            rounded=isinstance(source, ImageSource) and source.total > 1,
+            batch=args.batch or (1 if jax.default_backend() == "cpu" else _BATCH),
+        )
+        loop = Loop(
+            source,
+            scheduler,
+            sinks,
+            controls,
+            figures,
+            stretch_to=stretch_to,
+            max_frames=args.max_frames,
+        )
+        try:
+            loop.run()
+        finally:
+            if args.report:
+                ran = {
+                    "source": getattr(source, "name", args.source),
+                    "sinks": names,
+                    "styles": styles,
+                    "reconnects": getattr(source, "reconnects", 0),
+                }
+                write_report(args.report, {**ran, **figures.report()})
+        _tell(args, source, sinks, figures)
+
+
+def _open_source(args: argparse.Namespace, sinks: list[str]) -> Source:
+    source = open_source(
+        args.source,
+        args.fps or _FPS,
+        keep_going=args.keep_going,
+        size=args.size,
+        fps=args.fps,
+    )
+    watched = any(name in ("window", "virtual") or name.startswith("http") for name in sinks)
+    # A picture that is watched stays, and controls act on it.
+    return RepeatedSource(source) if isinstance(source, ImageSource) and watched else source
+
+
+def _style_names(bundles: Sequence[Bundle], paths: Sequence[str]) -> list[str]:
+    """What the bundles are called, told apart by numbers where two are called the same."""
+    names: list[str] = []
+    for bundle, path in zip(bundles, paths, strict=True):
+        name = bundle.metadata.get("name") or Path(path).stem
+        count = sum(other == name or other.startswith(f"{name} (") for other in names)
+        names.append(f"{name} ({count + 1})" if count else name)
+    return names
+
+
+def _tell(
+    args: argparse.Namespace, source: Source, sinks: dict[str, Sink], figures: Figures
+) -> None:
+    """Says what there is to know of a run that has ended."""
+    if figures.counts["stylized"] > 1:
+        print(figures.summary(), file=sys.stderr)
+    for name, sink in sinks.items():
+        if isinstance(sink, FilmWriter) and sink.dropped:
+            print(f"note: {name} cannot hold {', '.join(sink.dropped)}", file=sys.stderr)
     if isinstance(source, FilmReader) and source.damaged:
         print(f"note: {args.source} was damaged in {source.damaged} places", file=sys.stderr)
     if isinstance(source, ImageSource) and source.skipped:
         print(f"note: {source.skipped} images could not be read", file=sys.stderr)
-
-
-def _open_sink(source: Source, args: argparse.Namespace, comment: str) -> Sink:
-    """The sink that SINK names, by its extension; refuses before anything is computed."""
-    if args.sink == "window":
-        still = isinstance(source, ImageSource)
-        return WindowSink(source.time_base, live=source.live, hold=still)
-    path = Path(args.sink).expanduser()
-    suffix = path.suffix.lower()
-    if path.is_dir() or args.sink.endswith("/") or not suffix:
-        _check_folder(path, source, args.overwrite)
-        return FolderSink(path, comment)
-    if suffix not in CONTAINERS and suffix not in SAVE_OPTIONS:
-        known = " ".join([*CONTAINERS, *SAVE_OPTIONS])
-        raise UserError(f"cannot write {suffix} files; SINK may end in {known}, or be a folder")
-    _check_file(path, source, args.overwrite)
-    if suffix in SAVE_OPTIONS:
-        if source.total != 1 and args.max_frames != 1:
-            raise UserError(f"{path} holds one picture; name a folder or a film, or --max_frames=1")
-        return ImageSink(path, comment)
-    if not isinstance(source, FilmReader):
-        return FilmWriter(path, time_base=source.time_base, rate=source.rate, comment=comment)
-    return FilmWriter(
-        path,
-        time_base=source.time_base,
-        rate=source.rate,
-        sample_aspect_ratio=_aspect_ratio(source, args.size),
-        color=source.color,
-        copy_from=source.path,
-        cut=args.max_frames is not None,
-        comment=comment,
-    )
-
-
-def _check_file(path: Path, source: Source, overwrite: bool) -> None:
-    if not path.parent.is_dir():
-        raise UserError(f"there is no folder {path.parent} to write {path.name} to")
-    if path.exists():
-        if any(path.samefile(used) for used in _files(source)):
-            raise UserError(f"{path} is the source itself; choose another name for the result")
-        if not overwrite:
-            raise UserError(f"{path} exists; --overwrite replaces it")
-
-
-def _check_folder(path: Path, source: Source, overwrite: bool) -> None:
-    if path.exists() and not path.is_dir():
-        raise UserError(f"{path} is a file, not a folder; give SINK an extension or another name")
-    if path.is_dir():
-        # A film may lie in the folder of its frames, but an image would replace itself.
-        sources = _files(source) if isinstance(source, ImageSource) else []
-        if any(path.samefile(used.parent) for used in sources):
-            raise UserError(f"{path} is the folder of the source images; choose another one")
-        if not overwrite and any(path.iterdir()):
-            raise UserError(f"{path} is not empty; --overwrite replaces files of the same names")
-    if isinstance(source, ImageSource):
-        names = collections.Counter(map(writable_name, source.names))
-        name, count = names.most_common(1)[0]
-        if count > 1:
-            raise UserError(f"{count} of the images would be written to {path / name}; rename them")
-
-
-def _files(source: Source) -> list[Path]:
-    if isinstance(source, ImageSource):
-        return source.paths
-    return [source.path] if isinstance(source, FilmReader) else []
-
-
-def _aspect_ratio(film: FilmReader, size: tuple[int, int] | None) -> Fraction:
-    """Of the pixels after resizing, so that the picture keeps its shape on the screen."""
-    if size is None:
-        return film.sample_aspect_ratio
-    ratio = film.sample_aspect_ratio * Fraction(film.size[0], film.size[1]) / Fraction(*size)
-    # What rounding a size to whole pixels does to the ratio is not worth recording.
-    return Fraction(1) if abs(ratio - 1) < Fraction(1, 100) else ratio.limit_denominator(1000)
-
-
-def run(
-    source: Source,
-    sink: Sink,
-    stylizer: Stylizer,
-    strength: float = 1.0,
-    size: tuple[int, int] | None = None,
-    max_frames: int | None = None,
-) -> None:
-    """Sends the frames of `source` through `stylizer` to `sink`, with progress on a terminal.
-
-    While the device computes a frame, the next one is decoded and sent to it. size: (width,
-    height) that frames are resized to first. Ends with the source, after `max_frames`, when the
-    viewer closes the window, and for a live source on Ctrl-C.
-
-    Raises `UserError` if a frame does not fit into memory.
-    """
-    total = min(filter(None, [source.total, max_frames]), default=None)
-    frames = source if size is None else (resized(frame, size) for frame in source)
-    ahead = read_ahead(frames, latest_only=source.live)
-    # Counted here, not at the source: of a live one, frames that came too late are dropped.
-    frames = itertools.islice(ahead, max_frames)
-    with (
-        contextlib.closing(ahead),
-        _memory_errors(),
-        tqdm(total=total, unit="frame", disable=None) as progress,
-        contextlib.suppress(SinkClosed, *([KeyboardInterrupt] if source.live else [])),
-    ):
-        for frame in _stylized(frames, stylizer, strength):
-            sink.write(frame)
-            progress.update()
-
-
-@contextlib.contextmanager
-def _memory_errors() -> Iterator[None]:
-    try:
-        yield
-    except (jax.errors.JaxRuntimeError, MemoryError) as error:
-        # JAX has no class of its own for a full device.
-        if not isinstance(error, MemoryError) and "RESOURCE_EXHAUSTED" not in str(error):
-            raise
-        raise UserError(
-            "frames of this size do not fit into memory; give a smaller --size"
-        ) from error
-
-
-def _stylized(frames: Iterator[Frame], stylizer: Stylizer, strength: float) -> Iterator[Frame]:
-    """The frames in their order, each taken from the device after the next one was sent there."""
-    waiting = None
-    for frame in frames:
-        result = stylizer(frame.rgb[None], strength)
-        if waiting is not None:
-            yield _collected(*waiting)
-        waiting = frame, result
-    if waiting is not None:
-        yield _collected(*waiting)
-
-
-def _collected(frame: Frame, result) -> Frame:
-    return dataclasses.replace(frame, rgb=np.asarray(result)[0])
 
 
 if __name__ == "__main__":

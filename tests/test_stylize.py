@@ -1,8 +1,11 @@
-import itertools
+import contextlib
+import json
 import signal
 import subprocess
 import sys
 import time
+import urllib.error
+import urllib.request
 from fractions import Fraction
 
 import av
@@ -12,13 +15,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxstyle.bundle import load_bundle, save_bundle
+from jaxstyle.bundle import save_bundle
 from jaxstyle.data.images import read_image
 from jaxstyle.film import FilmReader, FilmWriter, Frame
 from jaxstyle.models import build_generator
 from jaxstyle.realtime.engine import Stylizer
-from jaxstyle.stylize import Terminated, main
-from jaxstyle.stylize import run as stylize
+from jaxstyle.stylize import main
 
 CONFIG = {"name": "realtime", "size": "tiny"}
 
@@ -203,6 +205,70 @@ def test_broken_films_are_one_line_and_leave_nothing(tmp_path, identity, capsys,
     assert list(tmp_path.iterdir()) == [source]
 
 
+def test_several_sinks_at_once_and_a_report(tmp_path, brighter, capsys):
+    source, report = tmp_path / "in.mp4", tmp_path / "report.json"
+    write_film(source, frames=12)
+    outputs = [tmp_path / "out.mp4", tmp_path / "out.mkv", f"{tmp_path}/frames/"]
+    options = [f"--sink={outputs[1]}", f"--sink={outputs[2]}", "--sink=null"]
+    assert run(source, outputs[0], *options, f"--report={report}", f"--model={brighter}") == 0
+    for output in outputs[:2]:
+        with FilmReader(output) as film:
+            assert len(list(film)) == 12
+    assert len(list((tmp_path / "frames").iterdir())) == 12
+    figures = json.loads(report.read_text())
+    assert figures["frames"]["in"] == figures["frames"]["out null"] == 12
+    assert figures["stages"]["stylize"]["count"] == 12
+    assert "12 frames, " in capsys.readouterr().err
+
+
+def test_a_sink_is_needed_and_each_once(tmp_path, identity, capsys):
+    write_film(tmp_path / "in.mp4", frames=5)
+    assert run(tmp_path / "in.mp4", f"--model={identity}") == 1
+    assert "no SINK" in capsys.readouterr().err
+    assert run(tmp_path / "in.mp4", "null", "--sink=null", f"--model={identity}") == 1
+    assert "null is named twice" in capsys.readouterr().err
+
+
+def wait_for_mean(url, level):
+    """Waits until the picture shown at `url` has this mean."""
+    deadline = time.monotonic() + 30
+    mean = None
+    while mean is None or abs(mean - level) > 3:
+        assert time.monotonic() < deadline, f"the picture's mean is {mean}, not {level}"
+        # Until the first picture, there is none to give.
+        with (
+            contextlib.suppress(urllib.error.HTTPError),
+            urllib.request.urlopen(f"{url}snapshot.jpg", timeout=10) as answer,
+        ):
+            mean = np.asarray(Image.open(answer)).mean()
+        time.sleep(0.05)
+
+
+def test_a_picture_that_is_watched_stays_and_takes_controls(tmp_path, identity, brighter):
+    """The picture goes to a browser, in the first of two styles, then in the second."""
+    Image.fromarray(picture(0, 32, 48)).save(tmp_path / "in.png")
+    models = [f"--model={identity}", f"--model={brighter}"]
+    command = [sys.executable, "-m", "jaxstyle.stylize", tmp_path / "in.png", "http://:0", *models]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as job:
+        try:
+            url = next(line for line in job.stderr if "http://" in line).split()[-1]
+            wait_for_mean(url, picture(0, 32, 48).mean())
+            request = urllib.request.Request(
+                f"{url}controls",
+                json.dumps({"style": "brighter"}).encode(),
+                {"Content-Type": "application/json"},
+            )
+            urllib.request.urlopen(request, timeout=10).close()
+            wait_for_mean(url, picture(0, 32, 48).mean() + 51)
+            job.send_signal(signal.SIGTERM)
+            errors = job.communicate(timeout=30)[1]
+        finally:
+            job.kill()
+    assert job.returncode == 0
+    assert "frames, " in errors
+    assert "Traceback" not in errors
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -244,53 +310,11 @@ def test_frames_that_do_not_fit_into_memory_are_one_line(tmp_path, capsys, monke
     def full(*_):
         raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 38 GB.")
 
-    monkeypatch.setattr(Stylizer, "__call__", full)
+    monkeypatch.setattr(Stylizer, "step", full)
     Image.fromarray(picture()).save(tmp_path / "in.png")
     assert run(tmp_path / "in.png", tmp_path / "out.png", f"--model={identity}") == 1
     errors = capsys.readouterr().err.strip().splitlines()
     assert errors == ["error: frames of this size do not fit into memory; give a smaller --size"]
-
-
-class Camera:
-    live, total = True, None
-
-    def __iter__(self):
-        for i in itertools.count():
-            time.sleep(0.002)
-            yield Frame(picture(i, 32, 48), 33 * i, 33)
-
-
-def test_max_frames_of_a_camera_counts_what_is_written(tmp_path, identity):
-    class Slow(FilmWriter):
-        def write(self, frame):
-            time.sleep(0.02)
-            super().write(frame)
-
-    path = tmp_path / "out.mp4"
-    with Slow(path, time_base=Fraction(1, 1000), rate=Fraction(30)) as sink:
-        stylize(Camera(), sink, Stylizer(load_bundle(identity)), max_frames=12)
-        sink.finish()
-    with FilmReader(path) as film:
-        assert len(list(film)) == 12
-
-
-@pytest.mark.parametrize("stop", [KeyboardInterrupt(), Terminated(signal.SIGTERM)])
-def test_a_recording_from_a_camera_ends_when_it_is_stopped_and_is_kept(tmp_path, identity, stop):
-    class Interrupted(FilmWriter):
-        left = 5
-
-        def write(self, frame):
-            self.left -= 1
-            if self.left < 0:
-                raise stop
-            super().write(frame)
-
-    path = tmp_path / "out.mp4"
-    with Interrupted(path, time_base=Fraction(1, 1000), rate=Fraction(30)) as sink:
-        stylize(Camera(), sink, Stylizer(load_bundle(identity)))
-        sink.finish()
-    with FilmReader(path) as film:
-        assert len(list(film)) == 5
 
 
 @pytest.mark.parametrize(

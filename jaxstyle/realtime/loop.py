@@ -1,0 +1,317 @@
+"""The loop: capture, stylize and present, each on threads of its own, frames handed over between.
+
+    source -> [capture] -> [stylize] -> device -> [collect] -> [present] -> sink, for each sink
+
+A live source is never waited for and never falls behind: where a thread is busy, the newest frame
+takes the place of the one that waits. Of films and images every frame arrives.
+"""
+
+import contextlib
+import dataclasses
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import NamedTuple
+
+import jax
+from tqdm import tqdm
+
+from jaxstyle.errors import UserError
+from jaxstyle.film import Frame
+from jaxstyle.realtime.controls import Controls
+from jaxstyle.realtime.figures import Figures
+from jaxstyle.realtime.handover import Handover
+from jaxstyle.realtime.letterbox import Size
+from jaxstyle.realtime.scheduler import Job, Scheduler
+from jaxstyle.realtime.sinks import Sink, SinkClosed
+from jaxstyle.realtime.sources import Source, resized
+from jaxstyle.realtime.window import WindowSink
+
+# Frames that wait for a recorder while others watch; one more, and the oldest is dropped.
+_RECORDER_DEPTH = 8
+# A live source that does not let go in this time is left to end with the process.
+_PATIENCE_S = 3.0
+
+
+class Captured(NamedTuple):
+    """A frame, and when it came in by `time.monotonic`."""
+
+    frame: Frame
+    at: float
+
+
+class Loop:
+    """One run of a source through a stylizer into sinks.
+
+    sinks: by the names they have in the figures. stretch_to: (width, height) that frames get
+    before anything else. max_frames: how many are stylized.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        scheduler: Scheduler,
+        sinks: Mapping[str, Sink],
+        controls: Controls,
+        figures: Figures,
+        *,
+        stretch_to: Size | None = None,
+        max_frames: int | None = None,
+    ):
+        self._source = source
+        self._scheduler = scheduler
+        self._sinks = dict(sinks)
+        self._controls = controls
+        self._figures = figures
+        self._stretch_to = stretch_to
+        self._max_frames = max_frames
+        watched = any(sink.live for sink in sinks.values())
+        self._paced = watched and not source.live
+        self._captured = Handover[Captured](1 if source.live else 3, latest_only=source.live)
+        self._computing = Handover[tuple[Job, list[Captured]]](scheduler.in_flight)
+        self._free = threading.Semaphore(scheduler.in_flight)
+        self._presented = {
+            name: Handover[Captured](
+                1 if sink.live else _RECORDER_DEPTH, latest_only=source.live and watched
+            )
+            for name, sink in sinks.items()
+        }
+        self._ending = threading.Event()
+        self._errors: list[BaseException] = []
+        self._failed: list[UserError] = []
+
+    def run(self) -> None:
+        """Runs until the source ends, after `max_frames`, or until a person ends it.
+
+        Ctrl-C ends a live source, too, and what is being recorded is completed; it interrupts a
+        film, whose result would be half of one: `KeyboardInterrupt`.
+
+        Raises `UserError` for what goes wrong, also if a frame does not fit into memory. Of a live
+        source what was recorded until then is completed first, and if one of several sinks fails,
+        the others go on.
+        """
+        threads = [
+            self._thread("capture", self._capture),
+            self._thread("stylize", self._stylize),
+            self._thread("collect", self._collect),
+            *(
+                self._thread(f"present {name}", lambda name=name: self._present(name))
+                for name, sink in self._sinks.items()
+                if not isinstance(sink, WindowSink)
+            ),
+        ]
+        try:
+            self._watch(threads)
+        except KeyboardInterrupt:
+            if not self._source.live:
+                self._errors.append(KeyboardInterrupt())
+                self._abort()
+                raise
+        finally:
+            self._end(threads)
+        if self._errors:
+            raise self._errors[0]
+        for sink in self._sinks.values():
+            sink.finish()
+        if self._failed:
+            raise self._failed[0]
+
+    def _thread(self, name: str, work: Callable[[], None]) -> threading.Thread:
+        def guarded() -> None:
+            try:
+                with _memory_errors():
+                    work()
+            except BaseException as error:
+                self._errors.append(error)
+                self._abort()
+
+        thread = threading.Thread(target=guarded, name=name, daemon=True)
+        thread.start()
+        return thread
+
+    def _abort(self) -> None:
+        """Has every thread stop where it is."""
+        self._ending.set()
+        self._free.release()
+        for handover in (self._captured, self._computing, *self._presented.values()):
+            handover.abandon()
+
+    def _end(self, threads: list[threading.Thread]) -> None:
+        """Takes no more frames; lets those on their way arrive."""
+        self._ending.set()
+        self._scheduler.close()
+        if self._source.live:
+            self._source.close()
+        capture, *others = threads
+        capture.join(_PATIENCE_S if self._source.live else None)
+        self._captured.end()
+        window = next((s for s in self._sinks.values() if isinstance(s, WindowSink)), None)
+        for name, sink in self._sinks.items():
+            if sink is window:
+                self._presented[name].abandon()
+        for thread in others:
+            thread.join()
+
+    def _watch(self, threads: list[threading.Thread]) -> None:
+        """The main thread's part: the window, which works nowhere else, and the progress."""
+        window = next((n for n, s in self._sinks.items() if isinstance(s, WindowSink)), None)
+        total = min(filter(None, [self._source.total, self._max_frames]), default=None)
+        with tqdm(total=total, unit="frame", disable=None) as progress:
+            while any(thread.is_alive() for thread in threads):
+                if window:
+                    self._show(window)
+                else:
+                    self._controls.finished.wait(0.05)
+                progress.update(self._figures.counts["stylized"] - progress.n)
+                if self._controls.finished.is_set():
+                    self._leave()
+                    return
+            progress.update(self._figures.counts["stylized"] - progress.n)
+            if window:
+                while not self._presented[window].over:
+                    self._show(window)
+
+    def _show(self, window: str) -> None:
+        sink, handover = self._sinks[window], self._presented[window]
+        captured = handover.take(timeout=0.005)
+        try:
+            if captured:
+                self._write(window, captured)
+            sink.poll()
+        except SinkClosed:
+            self._controls.finished.set()
+
+    def _leave(self) -> None:
+        """A person has had enough. Half a film is none, so that is an interruption."""
+        if not self._source.live and not all(sink.live for sink in self._sinks.values()):
+            raise KeyboardInterrupt
+
+    def _capture(self) -> None:
+        try:
+            self._read()
+        except UserError as error:
+            if not self._source.live:
+                raise
+            self._failed.append(error)
+        self._captured.end()
+
+    def _read(self) -> None:
+        frames = iter(self._source)
+        start = None
+        while not self._ending.is_set():
+            before = time.monotonic()
+            frame = next(frames, None)
+            if frame is None:
+                break
+            self._figures.time("capture", time.monotonic() - before)
+            self._figures.count("in")
+            if self._source.live and self._controls.settings.paused:
+                continue
+            while self._controls.settings.paused and not self._ending.wait(0.02):
+                start = None
+            if self._paced:
+                start = self._wait_until_due(frame, start)
+            if self._stretch_to:
+                frame = resized(frame, self._stretch_to)
+            dropped = self._captured.put(Captured(frame, time.monotonic()))
+            self._figures.count("dropped at capture", dropped)
+
+    def _wait_until_due(self, frame: Frame, start: float | None) -> float:
+        """Waits for the frame's time in a film that is watched; returns when the film started."""
+        due = float(frame.pts * self._source.time_base)
+        now = time.monotonic()
+        # A film that cannot keep up runs late from there on, instead of hurrying after it.
+        start = now - due if start is None or now > start + due else start
+        self._ending.wait(max(0.0, start + due - now))
+        return start
+
+    def _stylize(self) -> None:
+        left = self._max_frames
+        waiting: list[Captured] = []
+        while left is None or left > 0:
+            # Before a frame is taken, so that it is the newest when its turn comes.
+            self._free.acquire()
+            group = self._take_group(waiting, left)
+            if not group:
+                break
+            for captured in group:
+                self._figures.time("wait", time.monotonic() - captured.at)
+            job = self._scheduler.start([c.frame.rgb for c in group], self._controls.settings)
+            self._computing.put((job, group))
+            left = left and left - len(group)
+        self._ending.set()
+        self._captured.abandon()
+        self._computing.end()
+
+    def _take_group(self, waiting: list[Captured], most: int | None) -> list[Captured]:
+        """The next frame; of a film, as many as make a batch of one size. Empty at the end."""
+        size = 1 if self._source.live else min(filter(None, [self._scheduler.batch, most]))
+        while len(waiting) < size and (captured := self._captured.take()) is not None:
+            waiting.append(captured)
+        group = []
+        while waiting and len(group) < size:
+            if group and waiting[0].frame.rgb.shape != group[0].frame.rgb.shape:
+                break
+            group.append(waiting.pop(0))
+        return group
+
+    def _collect(self) -> None:
+        done = 0.0
+        for job, group in self._computing:
+            pictures = job.pictures()
+            self._free.release()
+            now = time.monotonic()
+            self._figures.time("stylize", now - job.started)
+            # Not the time that it waited on the device for the one before it.
+            if note := self._scheduler.observe(job, now - max(job.started, done)):
+                self._say(note)
+            done = now
+            for captured, rgb in zip(group, pictures, strict=True):
+                self._figures.stylized()
+                frame = dataclasses.replace(captured.frame, rgb=rgb)
+                for name, handover in list(self._presented.items()):
+                    dropped = handover.put(Captured(frame, captured.at))
+                    self._figures.count(f"dropped before {name}", dropped)
+        for handover in self._presented.values():
+            handover.end()
+
+    def _present(self, name: str) -> None:
+        try:
+            for captured in self._presented[name]:
+                self._write(name, captured)
+        except SinkClosed:
+            self._controls.finished.set()
+        except UserError as error:
+            others = [sink for other, sink in self._sinks.items() if other != name]
+            if not self._source.live or not others:
+                raise
+            self._say(f"{name} has failed, the others go on: {error}")
+            self._failed.append(error)
+            self._presented[name].abandon()
+            del self._sinks[name]
+
+    def _write(self, name: str, captured: Captured) -> None:
+        before = time.monotonic()
+        self._sinks[name].write(captured.frame)
+        now = time.monotonic()
+        self._figures.time(f"present {name}", now - before)
+        self._figures.time(f"capture to {name}", now - captured.at)
+        self._figures.count(f"out {name}")
+
+    def _say(self, text: str) -> None:
+        self._figures.note(text)
+        tqdm.write(text, file=sys.stderr)
+
+
+@contextlib.contextmanager
+def _memory_errors() -> Iterator[None]:
+    try:
+        yield
+    except (jax.errors.JaxRuntimeError, MemoryError) as error:
+        # JAX has no class of its own for a full device.
+        if not isinstance(error, MemoryError) and "RESOURCE_EXHAUSTED" not in str(error):
+            raise
+        raise UserError(
+            "frames of this size do not fit into memory; give a smaller --size"
+        ) from error
