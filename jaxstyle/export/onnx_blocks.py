@@ -29,15 +29,16 @@ def block_named(name: str) -> Block | None:
     return BLOCKS.get(name)
 
 
-def _reflect_pad(
-    graph: Graph, eqn: JaxprEqn, x: str, *, amounts: tuple[int, int, int, int]
-) -> str | None:
+def _reflect_pad(graph: Graph, eqn: JaxprEqn, x: str, *, amounts: tuple[int, int, int, int]) -> str:
     top, bottom, left, right = amounts
     _, height, width, _ = eqn.invars[0].aval.shape
-    for size, amount in ((height, max(top, bottom)), (width, max(left, right))):
-        if isinstance(size, int) and amount >= size:
-            # JAX goes on and reflects the reflection, ONNX does not.
-            return None
+    sides = ((2, height, top, bottom), (3, width, left, right))
+    if any(isinstance(size, int) and max(pads) >= size for _, size, *pads in sides):
+        # JAX goes on and reflects the reflection, ONNX does not.
+        for axis, size, before, after in sides:
+            positions = np.pad(np.arange(size), (before, after), mode="reflect")
+            x = graph.add("Gather", x, graph.constant(positions), axis=axis)
+        return x
     pads = graph.constant(np.int64([0, 0, top, left, 0, 0, bottom, right]))
     return graph.add("Pad", x, pads, mode="reflect")
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 
 Initializer = Callable[..., jax.Array]
@@ -58,16 +59,50 @@ def reflect_pad(
     return _reflect_padder(top, bottom, left, right)(x)
 
 
+def _reflected_indices(size: int, before: int, after: int) -> np.ndarray | jax.Array:
+    """[1, 0, 1, 2, 1] for a size of 3 and one pixel on each side."""
+    if isinstance(size, int):
+        return np.pad(np.arange(size), (before, after), mode="reflect")
+    # A symbolic size, of a model that is exported for all sizes.
+    period = 2 * (size - 1)
+    index = jnp.abs(jnp.arange(size + before + after) - before)
+    return jnp.minimum(index, period - index)
+
+
 @functools.cache
 def _reflect_padder(
     top: int, bottom: int, left: int, right: int
 ) -> Callable[[jax.Array], jax.Array]:
+    """The padding as a gather, which XLA computes inside the convolution that reads it.
+
+    A third faster on CPU at full resolution than a padded copy. The gradient of a gather is a
+    scatter, though, which is slow; so the gradient is that of the copy.
+    """
+
+    @jax.custom_vjp
     def pad(x: jax.Array) -> jax.Array:
+        rows = _reflected_indices(x.shape[1], top, bottom)
+        columns = _reflected_indices(x.shape[2], left, right)
+        return x[:, rows][:, :, columns]
+
+    def padded_copy(x: jax.Array) -> jax.Array:
         return jnp.pad(x, ((0, 0), (top, bottom), (left, right), (0, 0)), mode="reflect")
 
+    def backward(_: None, gradient: jax.Array) -> tuple[jax.Array]:
+        n, h, w, c = gradient.shape
+        shape = (n, h - top - bottom, w - left - right, c)
+        return jax.linear_transpose(padded_copy, jax.ShapeDtypeStruct(shape, gradient.dtype))(
+            gradient
+        )
+
+    pad.defvjp(lambda x: (pad(x), None), backward)
+
+    def named(x: jax.Array) -> jax.Array:
+        return pad(x)
+
     # The shapes alone would not tell a reader of the traced model how much is on which side.
-    pad.__name__ = f"reflect_pad_{top}_{bottom}_{left}_{right}"
-    return jax.jit(pad)
+    named.__name__ = f"reflect_pad_{top}_{bottom}_{left}_{right}"
+    return jax.jit(named)
 
 
 @jax.jit
@@ -108,11 +143,24 @@ def depthwise_conv_3x3(x: jax.Array, kernel: jax.Array, bias: jax.Array) -> jax.
 def down_conv(x: jax.Array, kernel: jax.Array) -> jax.Array:
     """A convolution of stride 2 without padding or bias, its kernel [k, k, C, features].
 
-    Computed as pixel-unshuffle and a dense convolution of stride 1 with the same weights
-    rearranged. The result is that of the strided convolution, but its gradient needs no dilated
-    input, which XLA's CPU backend handles by a naive loop (jax#23783).
+    [N, H, W, C] -> [N, (H-k)//2+1, (W-k)//2+1, features], in the dtype of both. Its gradient is
+    that of `_unshuffled_down_conv`.
+    """
+    return _down_conv(x, kernel)
 
-    [N, H, W, C] -> [N, (H-k)//2+1, (W-k)//2+1, features], in the dtype of both.
+
+@jax.custom_vjp
+def _down_conv(x: jax.Array, kernel: jax.Array) -> jax.Array:
+    return lax.conv_general_dilated(
+        x, kernel, (2, 2), "VALID", dimension_numbers=("NHWC", "HWIO", "NHWC")
+    )
+
+
+def _unshuffled_down_conv(x: jax.Array, kernel: jax.Array) -> jax.Array:
+    """The same as pixel-unshuffle and a dense convolution of stride 1 with rearranged weights.
+
+    Slower, but its gradient needs no dilated input, which XLA's CPU backend handles by a naive
+    loop (jax#23783).
     """
     k, _, c, features = kernel.shape
     even = k + k % 2
@@ -124,6 +172,16 @@ def down_conv(x: jax.Array, kernel: jax.Array) -> jax.Array:
     return lax.conv_general_dilated(
         pixel_unshuffle(x, 2), tiles, (1, 1), "VALID", dimension_numbers=("NHWC", "HWIO", "NHWC")
     )
+
+
+def _down_conv_backward(
+    arguments: tuple[jax.Array, jax.Array], gradient: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    _, transpose = jax.vjp(_unshuffled_down_conv, *arguments)
+    return transpose(gradient)
+
+
+_down_conv.defvjp(lambda x, kernel: (_down_conv(x, kernel), (x, kernel)), _down_conv_backward)
 
 
 @jax.jit
