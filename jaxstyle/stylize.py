@@ -245,7 +245,8 @@ def _stylize(args: argparse.Namespace) -> None:
             token=args.token,
         )
         sinks = {name: stack.enter_context(output.open(name)) for name in names}
-        if any(sink.live for sink in sinks.values()):
+        watched = any(sink.live for sink in sinks.values())
+        if watched:
             captures = Captures(args.captures, controls, source.time_base, source.rate, comment)
             sinks["captures"] = stack.enter_context(captures)
         scheduler = Scheduler(
@@ -254,7 +255,7 @@ def _stylize(args: argparse.Namespace) -> None:
             fps=args.fps or _FPS,
             size=args.size,
             rounded=isinstance(source, ImageSource) and source.total > 1,
-            batch=args.batch or (1 if jax.default_backend() == "cpu" else _BATCH),
+            batch=args.batch or (1 if watched or jax.default_backend() == "cpu" else _BATCH),
         )
         loop = Loop(
             source,

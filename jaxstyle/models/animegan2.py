@@ -30,11 +30,11 @@ class ConvNormLeaky(nn.Module):
     def __call__(self, x: jax.Array) -> jax.Array:
         if self.down:
             # Only the bottom and the right are padded, as the published weights expect.
-            x = reflect_pad(x, 0, 1, 0, 1)
+            x = reflect_pad(x, 0, 1, 0, 1, gathered=True)
             x = DownConv(self.features, 3, use_bias=False, dtype=self.dtype, name="conv")(x)
         else:
             k = self.kernel_size
-            x = reflect_pad(x, k // 2) if k > 1 else x
+            x = reflect_pad(x, k // 2, gathered=True) if k > 1 else x
             x = nn.Conv(
                 self.features,
                 (k, k),

@@ -19,6 +19,7 @@ from tqdm import tqdm
 
 from jaxstyle.errors import UserError
 from jaxstyle.film import Frame
+from jaxstyle.realtime.captures import Captures
 from jaxstyle.realtime.controls import Controls
 from jaxstyle.realtime.figures import Figures
 from jaxstyle.realtime.handover import Handover
@@ -78,8 +79,8 @@ class Loop:
             for name, sink in sinks.items()
         }
         self._ending = threading.Event()
+        self._window = next((n for n, s in sinks.items() if isinstance(s, WindowSink)), None)
         self._errors: list[BaseException] = []
-        self._failed: list[UserError] = []
 
     def run(self) -> None:
         """Runs until the source ends, after `max_frames`, or until a person ends it.
@@ -97,8 +98,8 @@ class Loop:
             self._thread("collect", self._collect),
             *(
                 self._thread(f"present {name}", lambda name=name: self._present(name))
-                for name, sink in self._sinks.items()
-                if not isinstance(sink, WindowSink)
+                for name in self._sinks
+                if name != self._window
             ),
         ]
         try:
@@ -110,12 +111,15 @@ class Loop:
                 raise
         finally:
             self._end(threads)
-        if self._errors:
+        if self._errors and not self._source.live:
             raise self._errors[0]
         for sink in self._sinks.values():
-            sink.finish()
-        if self._failed:
-            raise self._failed[0]
+            try:
+                sink.finish()
+            except UserError as error:
+                self._errors.append(error)
+        if self._errors:
+            raise self._errors[0]
 
     def _thread(self, name: str, work: Callable[[], None]) -> threading.Thread:
         def guarded() -> None:
@@ -140,25 +144,26 @@ class Loop:
     def _end(self, threads: list[threading.Thread]) -> None:
         """Takes no more frames; lets those on their way arrive."""
         self._ending.set()
+        if window := self._window:
+            # Nobody looks any more, and a film's frames would wait for it.
+            self._presented[window].abandon()
         self._scheduler.close()
         if self._source.live:
             self._source.close()
         capture, *others = threads
         capture.join(_PATIENCE_S if self._source.live else None)
         self._captured.end()
-        window = next((s for s in self._sinks.values() if isinstance(s, WindowSink)), None)
-        for name, sink in self._sinks.items():
-            if sink is window:
-                self._presented[name].abandon()
         for thread in others:
             thread.join()
 
     def _watch(self, threads: list[threading.Thread]) -> None:
         """The main thread's part: the window, which works nowhere else, and the progress."""
-        window = next((n for n, s in self._sinks.items() if isinstance(s, WindowSink)), None)
+        window = self._window
+        # Not the one that captures, which a silent camera may hold up for good.
+        _, *others = threads
         total = min(filter(None, [self._source.total, self._max_frames]), default=None)
         with tqdm(total=total, unit="frame", disable=None) as progress:
-            while any(thread.is_alive() for thread in threads):
+            while any(thread.is_alive() for thread in others) or self._has_more_to_show:
                 if window:
                     self._show(window)
                 else:
@@ -168,9 +173,10 @@ class Loop:
                     self._leave()
                     return
             progress.update(self._figures.counts["stylized"] - progress.n)
-            if window:
-                while not self._presented[window].over:
-                    self._show(window)
+
+    @property
+    def _has_more_to_show(self) -> bool:
+        return self._window is not None and not self._presented[self._window].over
 
     def _show(self, window: str) -> None:
         sink, handover = self._sinks[window], self._presented[window]
@@ -184,7 +190,8 @@ class Loop:
 
     def _leave(self) -> None:
         """A person has had enough. Half a film is none, so that is an interruption."""
-        if not self._source.live and not all(sink.live for sink in self._sinks.values()):
+        kept = [sink for sink in self._sinks.values() if not isinstance(sink, Captures)]
+        if not self._source.live and not all(sink.live for sink in kept):
             raise KeyboardInterrupt
 
     def _capture(self) -> None:
@@ -193,7 +200,7 @@ class Loop:
         except UserError as error:
             if not self._source.live:
                 raise
-            self._failed.append(error)
+            self._errors.append(error)
         self._captured.end()
 
     def _read(self) -> None:
@@ -283,13 +290,12 @@ class Loop:
         except SinkClosed:
             self._controls.finished.set()
         except UserError as error:
-            others = [sink for other, sink in self._sinks.items() if other != name]
-            if not self._source.live or not others:
+            self._sinks = {n: sink for n, sink in self._sinks.items() if n != name}
+            if not self._source.live or all(isinstance(s, Captures) for s in self._sinks.values()):
                 raise
             self._say(f"{name} has failed, the others go on: {error}")
-            self._failed.append(error)
+            self._errors.append(error)
             self._presented[name].abandon()
-            del self._sinks[name]
 
     def _write(self, name: str, captured: Captured) -> None:
         before = time.monotonic()

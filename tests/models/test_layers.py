@@ -79,18 +79,19 @@ def test_norms_centre_and_scale_over_their_axes():
     np.testing.assert_allclose(per_channel.std(axis=(1, 2)), 1, atol=1e-4)
 
 
+@pytest.mark.parametrize("gathered", [False, True])
 @pytest.mark.parametrize("pads", [(1, 1, 1, 1), (0, 1, 0, 1), (3, 0, 2, 4), (9, 9, 9, 9)])
-def test_reflect_pad_and_its_gradient_are_those_of_numpys_padding(pads):
+def test_reflect_pad_and_its_gradient_are_those_of_numpys_padding(pads, gathered):
     x = random_images(2, 6, 7, 3)
     top, bottom, left, right = pads
 
-    def expected(x):
+    def ours(x):
+        return layers.reflect_pad(x, *pads, gathered=gathered)
+
+    def numpys(x):
         return jnp.pad(x, ((0, 0), (top, bottom), (left, right), (0, 0)), mode="reflect")
 
-    np.testing.assert_array_equal(layers.reflect_pad(x, *pads), expected(x))
-    weights = random_images(*expected(x).shape)
-    ours, theirs = (
-        jax.grad(lambda x, pad=pad: (pad(x) ** 2 * weights).sum())(x)
-        for pad in (lambda x: layers.reflect_pad(x, *pads), expected)
-    )
-    np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-5)
+    np.testing.assert_array_equal(ours(x), numpys(x))
+    weights = random_images(*numpys(x).shape)
+    gradients = [jax.grad(lambda x, f=f: (f(x) ** 2 * weights).sum())(x) for f in (ours, numpys)]
+    np.testing.assert_allclose(*gradients, rtol=1e-5, atol=1e-5)

@@ -101,6 +101,42 @@ def test_a_camera_that_is_not_there_is_an_error_in_one_line(capfd):
     assert capfd.readouterr().err == ""
 
 
+@pytest.mark.parametrize("kind", ["film", "sequence"])
+def test_opencvs_own_capture_of_a_file_stands_in_for_a_camera(tmp_path, monkeypatch, kind):
+    """It ends like a camera that is unplugged, and can be opened again."""
+    capture = cv2.VideoCapture
+    if kind == "film":
+        path = tmp_path / "a.mp4"
+        writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), 30, SMALL)
+        for level in range(5):
+            writer.write(picture(SMALL, 40 * level))
+        writer.release()
+    else:
+        path = tmp_path / "picture_%02d.png"
+        for level in range(5):
+            cv2.imwrite(str(path) % level, picture(SMALL, 40 * level))
+
+    def open_slowly(*_):
+        device = capture(str(path))
+
+        class Slowed:
+            def __getattr__(self, name):
+                return getattr(device, name)
+
+            def read(self):
+                time.sleep(0.03)
+                return device.read()
+
+        return Slowed()
+
+    monkeypatch.setattr(cv2, "VideoCapture", open_slowly)
+    with contextlib.closing(CameraSource(0)) as camera:
+        levels = {round(frame.rgb.mean() / 40) for frame in itertools.islice(camera, 12)}
+        assert levels == {0, 1, 2, 3, 4}
+        assert camera.size == SMALL
+        assert camera.reconnects >= 1
+
+
 def test_a_camera_gives_rgb_on_its_own_clock(plugged, monkeypatch):
     plugged((SMALL, 10**6, ""))
     blue = np.tile(np.array([255, 0, 0], np.uint8), (4, 6, 1))

@@ -179,6 +179,29 @@ def test_what_is_recorded_when_the_camera_breaks_is_kept(tmp_path):
         assert len(list(film)) == 8
 
 
+def test_when_the_camera_hangs_a_run_that_has_all_its_frames_ends():
+    class Hanging(Camera):
+        def __iter__(self):
+            yield from itertools.islice(super().__iter__(), 20)
+            self._closed.wait()
+
+    sink = Collecting()
+    run(Hanging(interval=0.02), {"film": sink}, max_frames=5)
+    assert len(sink.frames) == 5
+    assert sink.finished
+
+
+def test_when_one_sink_cannot_be_completed_the_others_are():
+    class Unfinished(Collecting):
+        def finish(self):
+            raise UserError("the disk is full")
+
+    sinks = {"disk": Unfinished(), "film": Collecting()}
+    with pytest.raises(UserError, match="the disk is full"):
+        run(Film(5), sinks)
+    assert sinks["film"].finished
+
+
 def test_a_broken_film_is_an_error_and_is_not_completed():
     class Broken(Film):
         def __iter__(self):
@@ -239,12 +262,13 @@ def test_leaving_in_the_middle_of_a_film_that_is_written_interrupts_it():
     assert not sink.finished
 
 
-def test_leaving_a_film_that_is_only_watched_is_no_error():
+def test_leaving_a_film_that_is_only_watched_is_no_error(tmp_path):
     controls = Controls(["negative"])
     viewer = Collecting(
         live=True, then=lambda frames: controls.act("quit") if len(frames) == 2 else None
     )
-    run(Film(10_000), {"viewer": viewer}, controls)
+    captures = Captures(tmp_path, controls, Film.time_base, Film.rate, "")
+    run(Film(10_000), {"viewer": viewer, "captures": captures}, controls)
     assert len(viewer.frames) < 100
 
 
