@@ -4,7 +4,7 @@ import signal
 from types import FrameType, TracebackType
 
 # SIGHUP, which not every platform has, comes when the terminal is closed.
-_SIGNALS = tuple(
+STOP_SIGNALS = tuple(
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
 )
 
@@ -36,7 +36,7 @@ class StopRequest:
         return Stopped(self._signum)
 
     def __enter__(self) -> "StopRequest":
-        for signum in _SIGNALS:
+        for signum in STOP_SIGNALS:
             # What is ignored from the start, as SIGHUP under nohup, stays ignored.
             if signal.getsignal(signum) is not signal.SIG_IGN:
                 self._previous[signum] = signal.signal(signum, self._receive)

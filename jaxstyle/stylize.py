@@ -17,7 +17,7 @@ from jaxstyle.errors import UserError, reported_in_one_line
 from jaxstyle.film import CONTAINERS, FilmReader, FilmWriter
 from jaxstyle.realtime.captures import Captures
 from jaxstyle.realtime.controls import Controls
-from jaxstyle.realtime.destinations import Output
+from jaxstyle.realtime.destinations import Output, is_watched
 from jaxstyle.realtime.engine import Stylizer, keep_compiled_programs
 from jaxstyle.realtime.figures import Figures, write_report
 from jaxstyle.realtime.loop import Loop
@@ -226,9 +226,11 @@ def _stylize(args: argparse.Namespace) -> None:
             raise UserError(f"the sink {name} is named twice")
     keep_compiled_programs()
     figures = Figures(jaxstyle.STARTED)
+    if args.report and not args.report.absolute().parent.is_dir():
+        raise UserError(f"there is no folder {args.report.parent} to write {args.report.name} to")
+    bundles = [load_bundle(path) for path in args.model]
     with contextlib.ExitStack() as stack:
         source = stack.enter_context(contextlib.closing(_open_source(args, names)))
-        bundles = [load_bundle(path) for path in args.model]
         styles = _style_names(bundles, args.model)
         controls = Controls(styles)
         controls.change({"strength": args.strength, "smoothing": args.smoothing})
@@ -252,6 +254,7 @@ def _stylize(args: argparse.Namespace) -> None:
         scheduler = Scheduler(
             Stylizer(bundles),
             live=source.live,
+            watched=watched,
             fps=args.fps or _FPS,
             size=args.size,
             rounded=isinstance(source, ImageSource) and source.total > 1,
@@ -288,9 +291,10 @@ def _open_source(args: argparse.Namespace, sinks: list[str]) -> Source:
         size=args.size,
         fps=args.fps,
     )
-    watched = any(name in ("window", "virtual") or name.startswith("http") for name in sinks)
-    # A picture that is watched stays, and controls act on it.
-    return RepeatedSource(source) if isinstance(source, ImageSource) and watched else source
+    if isinstance(source, ImageSource) and any(map(is_watched, sinks)):
+        # A picture that is watched stays, and controls act on it.
+        return RepeatedSource(source)
+    return source
 
 
 def _style_names(bundles: Sequence[Bundle], paths: Sequence[str]) -> list[str]:

@@ -221,6 +221,20 @@ def test_several_sinks_at_once_and_a_report(tmp_path, brighter, capsys):
     assert "12 frames, " in capsys.readouterr().err
 
 
+def test_pictures_are_watched_or_written_and_originals_stay(tmp_path, identity, capsys):
+    (tmp_path / "photos").mkdir()
+    original = tmp_path / "photos" / "a.png"
+    Image.fromarray(picture()).save(original)
+    before = original.read_bytes()
+    photos = f"{tmp_path}/photos/"
+    options = [f"--sink={photos}", "--overwrite", f"--model={identity}"]
+    assert run(photos, "http://:0", *options) == 1
+    assert "pictures that are watched come again and again" in capsys.readouterr().err
+    assert original.read_bytes() == before
+    assert run(photos, f"{tmp_path}/http_out/", f"--model={identity}") == 0
+    assert [path.name for path in (tmp_path / "http_out").iterdir()] == ["a.png"]
+
+
 def test_a_sink_is_needed_and_each_once(tmp_path, identity, capsys):
     write_film(tmp_path / "in.mp4", frames=5)
     assert run(tmp_path / "in.mp4", f"--model={identity}") == 1
@@ -277,6 +291,12 @@ def test_a_picture_that_is_watched_stays_and_takes_controls(tmp_path, identity, 
         (["in.mp4", "nowhere/out.mp4"], "no folder"),
         (["in.mp4", "out.webm"], "cannot hold the aac audio"),
         (["missing.mp4", "out.mp4"], "nothing at missing.mp4"),
+        (["in.mp4", "windw"], "no sink named windw; a new folder is written windw/"),
+        (["in.mp4", "http:8000"], "one for browsers is http or http://HOST:PORT"),
+        (["in.mp4", "https://localhost"], "one for browsers is http or http://HOST:PORT"),
+        (["in.mp4", "null", "--report=nowhere/report.json"], "no folder nowhere"),
+        (["99999999999", "null"], "camera 99999999999 cannot be opened"),
+        (["in.mp4", "null", "--smoothing=1"], "it must be a number between 0 and 0.9"),
     ],
 )
 def test_what_cannot_work_is_refused_in_words(

@@ -222,7 +222,9 @@ def _positive_int(text: str) -> int:
 
 def _size(text: str) -> tuple[int, int]:
     width, _, height = text.partition("x")
-    return _positive_int(width), _positive_int(height)
+    if not (width.isdecimal() and height.isdecimal() and int(width) and int(height)):
+        raise argparse.ArgumentTypeError(f"{text} is not of the form 640x360")
+    return int(width), int(height)
 
 
 def _dtype(text: str) -> str:

@@ -27,7 +27,7 @@ def document(cells: Sequence[dict], *, date: str, seconds: float) -> dict:
     return {
         "format": FORMAT,
         "date": date,
-        "command": sys.argv,
+        "command": ["python", "-m", "jaxstyle.benchmark", *sys.argv[1:]],
         "seconds": seconds,
         "machine": describe_machine() | {"accelerator": (accelerators or [None])[0]},
         "xla_flags": os.environ.get("XLA_FLAGS", ""),

@@ -1,11 +1,15 @@
 """Snapshots and recordings that a person asks for while it runs."""
 
+import contextlib
 import dataclasses
 import sys
 import time
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import Self
+
+from tqdm import tqdm
 
 from jaxstyle.errors import UserError
 from jaxstyle.film import FilmWriter, Frame
@@ -30,7 +34,8 @@ class Recording:
     def write(self, frame: Frame) -> None:
         """Appends a frame."""
         self._first = self._first or frame
-        rgb, _ = letterboxed(frame.rgb, self._first.rgb.shape[1::-1])
+        height, width = self._first.rgb.shape[:2]
+        rgb = letterboxed(frame.rgb, (width, height))
         self._writer.write(dataclasses.replace(frame, rgb=rgb, pts=frame.pts - self._first.pts))
 
     def finish(self) -> None:
@@ -63,22 +68,25 @@ class Captures:
         self._rate = rate
         self._comment = comment
         self._recording: Recording | None = None
+        self._last: Frame | None = None
 
     def write(self, frame: Frame) -> None:
         """Takes the frame as a snapshot or into the recording, as the controls say."""
-        try:
-            if self._controls.take_snapshot():
-                path = self._path("snapshot", ".png")
-                write_image(path, frame.rgb, comment=self._comment)
-                print(f"snapshot: {path}", file=sys.stderr)
+        self._last = frame
+        self.take_snapshot()
+        with self._given_up_if_unwritable():
             if self._controls.settings.recording:
                 self._record(frame)
             elif self._recording:
                 self._complete()
-        except (UserError, OSError) as error:
-            print(f"not kept: {error}", file=sys.stderr)
-            self._controls.change({"recording": False})
-            self._abandon()
+
+    def take_snapshot(self) -> None:
+        """Keeps the last frame if that is asked for, also while none comes."""
+        if self._last is not None and self._controls.take_snapshot():
+            with self._given_up_if_unwritable():
+                path = self._path("snapshot", ".png")
+                write_image(path, self._last.rgb, comment=self._comment)
+                tqdm.write(f"snapshot: {path}", file=sys.stderr)
 
     def finish(self) -> None:
         """Completes a recording that is under way."""
@@ -91,6 +99,15 @@ class Captures:
     def __exit__(self, *_) -> None:
         self._abandon()
 
+    @contextlib.contextmanager
+    def _given_up_if_unwritable(self) -> Iterator[None]:
+        try:
+            yield
+        except (UserError, OSError) as error:
+            tqdm.write(f"not kept: {error}", file=sys.stderr)
+            self._controls.change({"recording": False})
+            self._abandon()
+
     def _record(self, frame: Frame) -> None:
         if self._recording is None:
             path = self._path("recording", ".mp4")
@@ -98,12 +115,12 @@ class Captures:
             self._recording = Recording(
                 FilmWriter(path, time_base=self._time_base, rate=self._rate, comment=self._comment)
             )
-            print(f"recording: {path}", file=sys.stderr)
+            tqdm.write(f"recording: {path}", file=sys.stderr)
         self._recording.write(frame)
 
     def _complete(self) -> None:
         self._recording.finish()
-        print(f"recorded: {self._recording.path}", file=sys.stderr)
+        tqdm.write(f"recorded: {self._recording.path}", file=sys.stderr)
         self._abandon()
 
     def _abandon(self) -> None:

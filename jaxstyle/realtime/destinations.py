@@ -1,6 +1,7 @@
 """What a user names as a sink, checked and opened before anything is computed."""
 
 import collections
+import os
 import re
 from dataclasses import dataclass
 from fractions import Fraction
@@ -20,11 +21,16 @@ from jaxstyle.realtime.sinks import (
     Sink,
     writable_name,
 )
-from jaxstyle.realtime.sources import ImageSource, Source
+from jaxstyle.realtime.sources import ImageSource, RepeatedSource, Source
 from jaxstyle.realtime.virtual import VirtualCameraSink
 from jaxstyle.realtime.window import WindowSink
 
 _HTTP = re.compile(r"http(?:://(?P<host>[^/:]+|\[[0-9a-fA-F:]+\])?(?::(?P<port>\d+))?/?)?")
+
+
+def is_watched(text: str) -> bool:
+    """Whether the sink that a user names shows pictures as they come, to people or programs."""
+    return text in ("window", "virtual") or _HTTP.fullmatch(text) is not None
 
 
 @dataclass(frozen=True)
@@ -56,8 +62,12 @@ class Output:
             host, port = match["host"] or "127.0.0.1", int(match["port"] or 8000)
             address = (host.strip("[]"), port)
             return HttpSink(self.controls, address, self.token, status=self.figures.status)
+        if "://" in text or re.fullmatch(r"https?:.*", text):
+            raise UserError(f"no sink {text}; one for browsers is http or http://HOST:PORT")
         path = Path(text).expanduser()
-        if path.is_dir() or text.endswith("/") or not path.suffix:
+        if path.is_dir() or text.endswith(("/", os.sep)) or not path.suffix:
+            if path.name == text and not path.exists():
+                raise UserError(f"no sink named {text}; a new folder is written {text}/")
             self._check_folder(path)
             return FolderSink(path, self.comment)
         return self._open_file(path)
@@ -73,6 +83,7 @@ class Output:
         self._check_file(path)
         source = self.source
         if suffix in SAVE_OPTIONS:
+            self._check_not_watched(path)
             if source.total != 1 and self.max_frames != 1:
                 raise UserError(
                     f"{path} holds one picture; name a folder or a film, or --max_frames=1"
@@ -94,6 +105,13 @@ class Output:
         )
         return Recording(writer) if source.live else writer
 
+    def _check_not_watched(self, path: Path) -> None:
+        if isinstance(self.source, RepeatedSource):
+            raise UserError(
+                f"{path}: pictures that are watched come again and again; write them to files in "
+                "a run of its own, or take snapshots"
+            )
+
     def _check_file(self, path: Path) -> None:
         if not path.parent.is_dir():
             raise UserError(f"there is no folder {path.parent} to write {path.name} to")
@@ -104,6 +122,7 @@ class Output:
                 raise UserError(f"{path} exists; --overwrite replaces it")
 
     def _check_folder(self, path: Path) -> None:
+        self._check_not_watched(path)
         if path.exists() and not path.is_dir():
             raise UserError(f"{path} is a file, not a folder; give the sink an extension")
         source = self.source
@@ -126,7 +145,7 @@ class Output:
 
 
 def _files(source: Source) -> list[Path]:
-    if isinstance(source, ImageSource):
+    if isinstance(source, ImageSource | RepeatedSource):
         return source.paths
     return [source.path] if isinstance(source, FilmReader) else []
 

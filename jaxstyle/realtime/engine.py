@@ -165,6 +165,7 @@ class Stylizer:
         self._kinds = [self.generators.index(generator) for generator in self.generators]
         self._parameters = [jax.device_put(bundle.parameters) for bundle in bundles]
         self._programs = {}
+        self._idle_state: State | None = None
         self._compiling = threading.Lock()
 
     @property
@@ -178,8 +179,12 @@ class Stylizer:
 
         A new shape compiles (seconds); a new strength does not. `np.asarray` on the result waits.
         """
-        state = initial_state(*frames.shape[1:3])
-        return self.step(state, frames, Settings(strength=strength))[1]
+        # Without smoothing nothing in the state counts, but a new one would be uploaded each time.
+        if self._idle_state is None or self._idle_state.frame.shape != frames.shape[1:]:
+            self._idle_state = initial_state(*frames.shape[1:3])
+        settings = Settings(strength=strength)
+        self._idle_state, result = self.step(self._idle_state, frames, settings)
+        return result
 
     def step(
         self, state: State, frames: np.ndarray | jax.Array, settings: Settings

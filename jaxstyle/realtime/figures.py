@@ -74,8 +74,8 @@ class Figures:
         self.counts: collections.Counter[str] = collections.Counter()
         self.notes: list[str] = []
         self._started = started
+        self._first_ready = self._last_ready = 0.0
         self._first_shown: float | None = None
-        self._last_shown: float | None = None
         self._recent: collections.deque[float] = collections.deque(maxlen=60)
         self._lock = threading.Lock()
 
@@ -95,9 +95,14 @@ class Figures:
         now = time.monotonic()
         with self._lock:
             self.counts["stylized"] += 1
-            self._first_shown = self._first_shown or now
-            self._last_shown = now
+            self._first_ready = self._first_ready or now
+            self._last_ready = now
             self._recent.append(now)
+
+    def shown(self, at: float) -> None:
+        """Takes the time at which a picture has arrived at a sink."""
+        with self._lock:
+            self._first_shown = self._first_shown or at
 
     @property
     def fps(self) -> float:
@@ -130,7 +135,7 @@ class Figures:
     def report(self) -> dict:
         """All of it, for a JSON file, with the machine and the versions."""
         with self._lock:
-            span = (self._last_shown or 0.0) - (self._first_shown or 0.0)
+            span = self._last_ready - self._first_ready
             frames = self.counts["stylized"]
             return {
                 "fps": round((frames - 1) / span, 3) if frames > 1 and span else None,

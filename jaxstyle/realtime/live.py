@@ -135,7 +135,8 @@ class LiveSource:
     iteration. pts: milliseconds since the first frame, also across losses.
 
     name: what messages call it. rate: nominal frames per second. size: (width, height) of the
-    newest frame. reconnects: how often it came back. Raises `UserError` if it cannot be opened
+    newest frame. taken_at: when that was received, by `time.monotonic`, if the source is live.
+    reconnects: how often it came back. Raises `UserError` if it cannot be opened
     the first time.
     """
 
@@ -156,6 +157,7 @@ class LiveSource:
         self.live = self._connection.device.live
         self.rate = self._connection.device.rate
         self.size = _size(self._first.rgb())
+        self.taken_at = self._first.at
 
     def __iter__(self) -> Iterator[Frame]:
         start = None
@@ -163,6 +165,7 @@ class LiveSource:
             start = picture.at if start is None else start
             rgb = picture.rgb()
             self.size = _size(rgb)
+            self.taken_at = picture.at
             yield Frame(rgb, round((picture.at - start) * 1000), round(1000 / self.rate))
 
     def close(self) -> None:
@@ -271,7 +274,10 @@ class _Camera:
         # Its backends would say in several lines what we say in one. For good, as reads log, too.
         cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
         backend = cv2.CAP_ANY if isinstance(camera, int) else cv2.CAP_V4L2
-        self._capture = cv2.VideoCapture(camera, backend)
+        try:
+            self._capture = cv2.VideoCapture(camera, backend)
+        except cv2.error as error:
+            raise _Lost("cannot be opened") from error
         if not self._capture.isOpened():
             raise _Lost("cannot be opened")
         if size or fps:

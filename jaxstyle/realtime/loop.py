@@ -8,6 +8,7 @@ takes the place of the one that waits. Of films and images every frame arrives.
 
 import contextlib
 import dataclasses
+import signal
 import sys
 import threading
 import time
@@ -19,6 +20,7 @@ from tqdm import tqdm
 
 from jaxstyle.errors import UserError
 from jaxstyle.film import Frame
+from jaxstyle.interrupt import STOP_SIGNALS
 from jaxstyle.realtime.captures import Captures
 from jaxstyle.realtime.controls import Controls
 from jaxstyle.realtime.figures import Figures
@@ -69,7 +71,10 @@ class Loop:
         self._max_frames = max_frames
         watched = any(sink.live for sink in sinks.values())
         self._paced = watched and not source.live
-        self._captured = Handover[Captured](1 if source.live else 3, latest_only=source.live)
+        # Of what is watched no more are ahead than needed: controls act on them late.
+        self._captured = Handover[Captured](
+            1 if source.live or watched else 3, latest_only=source.live
+        )
         self._computing = Handover[tuple[Job, list[Captured]]](scheduler.in_flight)
         self._free = threading.Semaphore(scheduler.in_flight)
         self._presented = {
@@ -79,18 +84,19 @@ class Loop:
             for name, sink in sinks.items()
         }
         self._ending = threading.Event()
+        self._aborted = threading.Event()
         self._window = next((n for n, s in sinks.items() if isinstance(s, WindowSink)), None)
         self._errors: list[BaseException] = []
 
     def run(self) -> None:
         """Runs until the source ends, after `max_frames`, or until a person ends it.
 
-        Ctrl-C ends a live source, too, and what is being recorded is completed; it interrupts a
-        film, whose result would be half of one: `KeyboardInterrupt`.
+        Ctrl-C ends it, too, and what is being recorded is completed; it interrupts a film that is
+        written to a file, as the result would be half of one: `KeyboardInterrupt`.
 
         Raises `UserError` for what goes wrong, also if a frame does not fit into memory. Of a live
         source what was recorded until then is completed first, and if one of several sinks fails,
-        the others go on.
+        the others go on. For the main thread only.
         """
         threads = [
             self._thread("capture", self._capture),
@@ -102,24 +108,38 @@ class Loop:
                 if name != self._window
             ),
         ]
+        interruption = None
         try:
             self._watch(threads)
-        except KeyboardInterrupt:
-            if not self._source.live:
-                self._errors.append(KeyboardInterrupt())
+        except KeyboardInterrupt as error:
+            interruption = error
+        except BaseException as error:
+            self._errors.append(error)
+        # An impatient second Ctrl-C would tear what is being completed out of its threads' hands.
+        with _signals_ignored():
+            is_half = self._makes_a_whole and (interruption or self._errors)
+            if is_half:
                 self._abort()
-                raise
-        finally:
             self._end(threads)
-        if self._errors and not self._source.live:
+            is_half = is_half or (self._makes_a_whole and self._errors)
+            self._finish([s for s in self._sinks.values() if not is_half or _is_extra(s)])
+        if is_half and interruption:
+            raise interruption
+        if self._errors:
             raise self._errors[0]
-        for sink in self._sinks.values():
+
+    @property
+    def _makes_a_whole(self) -> bool:
+        """Whether the result is worth nothing unless it is complete: a film written to a file."""
+        kept = any(not (sink.live or _is_extra(sink)) for sink in self._sinks.values())
+        return kept and not self._source.live
+
+    def _finish(self, sinks: list[Sink]) -> None:
+        for sink in sinks:
             try:
                 sink.finish()
             except UserError as error:
                 self._errors.append(error)
-        if self._errors:
-            raise self._errors[0]
 
     def _thread(self, name: str, work: Callable[[], None]) -> threading.Thread:
         def guarded() -> None:
@@ -136,6 +156,7 @@ class Loop:
 
     def _abort(self) -> None:
         """Has every thread stop where it is."""
+        self._aborted.set()
         self._ending.set()
         self._free.release()
         for handover in (self._captured, self._computing, *self._presented.values()):
@@ -170,7 +191,8 @@ class Loop:
                     self._controls.finished.wait(0.05)
                 progress.update(self._figures.counts["stylized"] - progress.n)
                 if self._controls.finished.is_set():
-                    self._leave()
+                    if self._makes_a_whole:
+                        raise KeyboardInterrupt
                     return
             progress.update(self._figures.counts["stylized"] - progress.n)
 
@@ -187,12 +209,6 @@ class Loop:
             sink.poll()
         except SinkClosed:
             self._controls.finished.set()
-
-    def _leave(self) -> None:
-        """A person has had enough. Half a film is none, so that is an interruption."""
-        kept = [sink for sink in self._sinks.values() if not isinstance(sink, Captures)]
-        if not self._source.live and not all(sink.live for sink in kept):
-            raise KeyboardInterrupt
 
     def _capture(self) -> None:
         try:
@@ -211,17 +227,19 @@ class Loop:
             frame = next(frames, None)
             if frame is None:
                 break
-            self._figures.time("capture", time.monotonic() - before)
-            self._figures.count("in")
+            at = time.monotonic()
+            self._figures.time("capture", at - before)
             if self._source.live and self._controls.settings.paused:
                 continue
+            self._figures.count("in")
             while self._controls.settings.paused and not self._ending.wait(0.02):
                 start = None
             if self._paced:
                 start = self._wait_until_due(frame, start)
+            at = time.monotonic() if self._paced else getattr(self._source, "taken_at", at)
             if self._stretch_to:
                 frame = resized(frame, self._stretch_to)
-            dropped = self._captured.put(Captured(frame, time.monotonic()))
+            dropped = self._captured.put(Captured(frame, at))
             self._figures.count("dropped at capture", dropped)
 
     def _wait_until_due(self, frame: Frame, start: float | None) -> float:
@@ -239,6 +257,8 @@ class Loop:
         while left is None or left > 0:
             # Before a frame is taken, so that it is the newest when its turn comes.
             self._free.acquire()
+            if self._aborted.is_set():
+                break
             group = self._take_group(waiting, left)
             if not group:
                 break
@@ -284,23 +304,29 @@ class Loop:
             handover.end()
 
     def _present(self, name: str) -> None:
+        handover, sink = self._presented[name], self._sinks[name]
         try:
-            for captured in self._presented[name]:
-                self._write(name, captured)
+            while not handover.over:
+                if captured := handover.take(timeout=0.1):
+                    self._write(name, captured)
+                elif isinstance(sink, Captures):
+                    sink.take_snapshot()
         except SinkClosed:
             self._controls.finished.set()
+            handover.abandon()
         except UserError as error:
             self._sinks = {n: sink for n, sink in self._sinks.items() if n != name}
-            if not self._source.live or all(isinstance(s, Captures) for s in self._sinks.values()):
+            if not self._source.live or all(map(_is_extra, self._sinks.values())):
                 raise
             self._say(f"{name} has failed, the others go on: {error}")
             self._errors.append(error)
-            self._presented[name].abandon()
+            handover.abandon()
 
     def _write(self, name: str, captured: Captured) -> None:
         before = time.monotonic()
         self._sinks[name].write(captured.frame)
         now = time.monotonic()
+        self._figures.shown(now)
         self._figures.time(f"present {name}", now - before)
         self._figures.time(f"capture to {name}", now - captured.at)
         self._figures.count(f"out {name}")
@@ -308,6 +334,21 @@ class Loop:
     def _say(self, text: str) -> None:
         self._figures.note(text)
         tqdm.write(text, file=sys.stderr)
+
+
+def _is_extra(sink: Sink) -> bool:
+    """Whether it is there only for what is asked for along the way."""
+    return isinstance(sink, Captures)
+
+
+@contextlib.contextmanager
+def _signals_ignored() -> Iterator[None]:
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in STOP_SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @contextlib.contextmanager

@@ -11,13 +11,13 @@ import numpy as np
 from jaxstyle.realtime.controls import Settings
 from jaxstyle.realtime.engine import State, Stylizer, initial_state
 from jaxstyle.realtime.governor import Governor
-from jaxstyle.realtime.letterbox import Size, buckets, fitted, letterboxed
+from jaxstyle.realtime.letterbox import Size, buckets, fitted, mirrored_into
 from jaxstyle.realtime.tiles import stylize_in_tiles
 
 # Images of a folder are as many sizes; rounded up to multiples of this, they share programs.
 _IMAGE_GRID = 64
 # Larger frames are computed in tiles. A 4K frame still is not.
-_MOST_PIXELS = 3840 * 2160 + 1
+_MOST_PIXELS = 3840 * 2160
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,6 +50,7 @@ class Scheduler:
     live: the first frame's size, or `size` if that is smaller, and a few fractions of it are
     compiled in the background, for every style and mix of styles; whatever comes later is shrunk
     into one of them, the largest that holds `fps`. What is not compiled yet is shown once it is.
+    watched: styles and mixes of a film are compiled in the background as well.
 
     `start` is called from one thread, `observe` from one other.
     """
@@ -59,6 +60,7 @@ class Scheduler:
         stylizer: Stylizer,
         *,
         live: bool = False,
+        watched: bool = False,
         fps: Fraction | float = 24,
         size: Size | None = None,
         rounded: bool = False,
@@ -70,6 +72,8 @@ class Scheduler:
         self.in_flight = 1 if live and jax.default_backend() == "cpu" else 2
         self._stylizer = stylizer
         self._live = live
+        self._watched = live or watched
+        self._tiled = not live and stylizer.receptive_radius is not None
         self._fps = fps
         self._size = size
         self._rounded = rounded and stylizer.receptive_radius is not None
@@ -85,13 +89,13 @@ class Scheduler:
         """Begins to stylize consecutive uint8 pictures [H, W, 3] of one size, at most a batch."""
         started = time.monotonic()
         height, width = pictures[0].shape[:2]
-        if not self._live and width * height > _MOST_PIXELS:
+        if self._tiled and width * height > _MOST_PIXELS:
             tiled = [stylize_in_tiles(self._stylizer, rgb, settings) for rgb in pictures]
             return Job(np.stack(tiled), (width, height), len(pictures), started)
         bucket = (
             self._live_bucket((width, height)) if self._live else self._rounded_up(width, height)
         )
-        boxed = [letterboxed(rgb, bucket) for rgb in pictures]
+        boxed = [mirrored_into(rgb, bucket) for rgb in pictures]
         size = boxed[0][1]
         # A last batch that is not full is filled up, as a smaller one would compile anew.
         boxed += boxed[-1:] * (self.batch - len(boxed))
@@ -101,8 +105,10 @@ class Scheduler:
         if self._state is None or self._state.frame.shape != frames.shape[1:]:
             self._state = initial_state(*frames.shape[1:3])
         self._state, result = self._stylizer.step(self._state, frames, settings)
-        if self._live and self._preparation is None:
-            self._preparation = threading.Thread(target=self._prepare, name="prepare", daemon=True)
+        if self._watched and self._preparation is None:
+            sizes = self._buckets if self._live else [bucket]
+            # Not a daemon: Python must not shut down around a compiler at work.
+            self._preparation = threading.Thread(target=self._prepare, args=(sizes,))
             self._preparation.start()
         return Job(result, size, len(pictures), started)
 
@@ -110,17 +116,20 @@ class Scheduler:
         """Takes what a job took; returns a note for people if live frames change size for it."""
         if self._governor is None or job.result.shape[2:0:-1] != self._governor.size:
             return None
+        # While programs are compiled beside it, everything takes longer.
+        if self._preparation and self._preparation.is_alive():
+            return None
+        before = self._governor.size
         if not self._governor.observe(seconds):
             return None
         width, height = self._governor.size
+        if width * height > before[0] * before[1]:
+            return f"there is time again to compute frames at {width}x{height}"
         return f"to hold {float(self._fps):g} fps, frames are now computed at {width}x{height}"
 
     def close(self) -> None:
-        """Stops preparing programs that nobody will use."""
+        """Stops preparing programs that nobody will use, after the one being compiled."""
         self._closed.set()
-        if self._preparation:
-            # Python must not shut down around a compiler at work.
-            self._preparation.join()
 
     def _rounded_up(self, width: int, height: int) -> Size:
         grid = _IMAGE_GRID if self._rounded else 1
@@ -146,12 +155,13 @@ class Scheduler:
         self._shown = settings
         return settings
 
-    def _prepare(self) -> None:
+    def _prepare(self, sizes: list[Size]) -> None:
         """Compiles what controls and governor may ask for, the likeliest first."""
         styles = range(len(self._stylizer.generators))
-        for width, height in self._buckets:
+        for width, height in sizes:
             for mix in (0.0, 0.5):
                 for style in styles:
                     if self._closed.is_set():
                         return
-                    self._stylizer.prepare((1, height, width, 3), Settings(style=style, mix=mix))
+                    shape = (self.batch, height, width, 3)
+                    self._stylizer.prepare(shape, Settings(style=style, mix=mix))

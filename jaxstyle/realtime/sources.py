@@ -81,6 +81,7 @@ class RepeatedSource:
     total = None
 
     def __init__(self, images: ImageSource):
+        self.paths = images.paths
         self.rate = images.rate
         self.time_base = images.time_base
         self._images = images

@@ -83,11 +83,13 @@ def stylize_in_tiles(
         frame, 0, -height % stride, 0, -width % stride, cv2.BORDER_REPLICATE
     )
     result = np.empty_like(padded)
+    state = None
     for place in tile_grid(*padded.shape[:2], tile, radius, stride):
         part = padded[place.input][None]
         # The split counts in widths of what is computed, here a tile.
         split = (settings.split * width - place.input[1].start) / part.shape[2]
         part_settings = dataclasses.replace(settings, split=split, smoothing=0.0)
-        _, stylized = stylizer.step(initial_state(*part.shape[1:3]), part, part_settings)
+        state = state or initial_state(*part.shape[1:3])
+        state, stylized = stylizer.step(state, part, part_settings)
         result[place.kept] = np.asarray(stylized)[0][place.kept_in_tile]
     return result[:height, :width]

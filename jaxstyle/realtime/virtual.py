@@ -4,12 +4,9 @@ import sys
 from fractions import Fraction
 from typing import Self
 
-import cv2
-import numpy as np
-
 from jaxstyle.errors import UserError
 from jaxstyle.film import Frame
-from jaxstyle.realtime.letterbox import Size
+from jaxstyle.realtime.letterbox import Size, letterboxed
 
 try:
     import pyvirtualcam
@@ -72,19 +69,3 @@ def _how_to_get_one() -> str:
     if sys.platform.startswith("linux"):
         return "install v4l2loopback (v4l2loopback-dkms), then run: sudo modprobe v4l2loopback"
     return "install OBS Studio, and start and stop its virtual camera once"
-
-
-def letterboxed(rgb: np.ndarray, size: Size) -> np.ndarray:
-    """uint8 [H, W, 3] scaled to fit the size as a whole, centred on black."""
-    height, width = rgb.shape[:2]
-    if (width, height) == size:
-        return np.ascontiguousarray(rgb)
-    scale = min(size[0] / width, size[1] / height)
-    fitted = max(1, round(width * scale)), max(1, round(height * scale))
-    interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    x, y = (size[0] - fitted[0]) // 2, (size[1] - fitted[1]) // 2
-    picture = np.zeros((size[1], size[0], 3), np.uint8)
-    picture[y : y + fitted[1], x : x + fitted[0]] = cv2.resize(
-        rgb, fitted, interpolation=interpolation
-    )
-    return picture

@@ -39,6 +39,7 @@ def test_the_report_has_what_was_counted(monkeypatch):
         figures.time("stylize", 0.02)
         figures.time("capture to window", 0.05)
         figures.stylized()
+        figures.shown(now[0])
         now[0] += 0.1
     report = figures.report()
     assert report["fps"] == pytest.approx(10)

@@ -3,7 +3,7 @@ import itertools
 import numpy as np
 import pytest
 
-from jaxstyle.realtime.letterbox import buckets, fitted, letterboxed
+from jaxstyle.realtime.letterbox import buckets, fitted, mirrored_into
 
 
 def ramp(height, width):
@@ -26,14 +26,14 @@ def test_pictures_keep_their_shape_and_are_not_enlarged(size, expected):
 
 def test_a_picture_of_the_buckets_size_is_passed_on_as_it_is():
     rgb = ramp(36, 64)
-    result, size = letterboxed(rgb, (64, 36))
+    result, size = mirrored_into(rgb, (64, 36))
     assert result is rgb
     assert size == (64, 36)
 
 
 def test_the_border_is_a_mirror_and_the_picture_untouched():
     rgb = ramp(30, 40)
-    result, (width, height) = letterboxed(rgb, (64, 36))
+    result, (width, height) = mirrored_into(rgb, (64, 36))
     assert result.shape == (36, 64, 3)
     np.testing.assert_array_equal(result[:height, :width], rgb)
     np.testing.assert_array_equal(result[:30, 40:], rgb[:, :15:-1])
@@ -41,7 +41,7 @@ def test_the_border_is_a_mirror_and_the_picture_untouched():
 
 
 def test_a_picture_smaller_than_half_the_bucket_fills_it():
-    result, size = letterboxed(ramp(2, 1), (16, 16))
+    result, size = mirrored_into(ramp(2, 1), (16, 16))
     assert size == (1, 2)
     assert set(np.unique(result[..., 0])) == {0, 1}
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from jaxstyle.bundle import Bundle
+from jaxstyle.data.images import read_image
 from jaxstyle.errors import UserError
 from jaxstyle.film import FilmReader, FilmWriter, Frame
 from jaxstyle.realtime.captures import Captures, Recording
@@ -171,6 +172,21 @@ def test_a_stream_that_changes_its_size_is_recorded_in_one(tmp_path):
         assert [frame.rgb.shape[:2] for frame in film] == [SIZE] * 10
 
 
+def test_a_smaller_picture_fills_the_recording(tmp_path):
+    """As when the governor makes frames smaller: the same picture, scaled up."""
+    writer = FilmWriter(tmp_path / "a.mp4", time_base=Fraction(1, 1000), rate=Fraction(30))
+    half = np.full((48, 64, 3), 40, np.uint8)
+    half[:, 32:] = 200
+    with Recording(writer) as recording:
+        recording.write(Frame(half, 0, 33))
+        recording.write(Frame(half[::2, ::2], 33, 33))
+        recording.finish()
+    with FilmReader(tmp_path / "a.mp4") as film:
+        first, second = film
+    difference = np.abs(first.rgb.astype(int) - second.rgb)
+    assert difference[:, [*range(28), *range(36, 64)]].max() < 12
+
+
 def test_what_is_recorded_when_the_camera_breaks_is_kept(tmp_path):
     writer = FilmWriter(tmp_path / "a.mp4", time_base=Fraction(1, 1000), rate=Fraction(30))
     with Recording(writer) as sink, pytest.raises(UserError, match="the camera is broken"):
@@ -235,6 +251,16 @@ def test_of_several_live_sinks_one_may_fail(capsys):
     assert "disk has failed, the others go on: the disk is full" in capsys.readouterr().err
 
 
+def test_a_sink_that_fails_ends_batches_of_mixed_sizes():
+    class Mixed(Film):
+        def __iter__(self):
+            for i in range(self.total):
+                yield Frame(picture(i, 24 + 4 * (i % 3)), i, 1)
+
+    with pytest.raises(UserError, match="the disk is full"):
+        run(Mixed(200), {"disk": Full()}, batch=8)
+
+
 @pytest.mark.parametrize("source", [Camera(), Film(1000)])
 def test_the_only_sink_that_fails_ends_the_run(source):
     with pytest.raises(UserError, match="the disk is full"):
@@ -292,6 +318,67 @@ def test_ctrl_c_ends_a_live_source_and_completes_the_recording(monkeypatch):
     assert sink.finished
     with pytest.raises(KeyboardInterrupt):
         run(Film(10_000), {"film": Collecting()}, controls)
+
+
+def test_ctrl_c_while_a_film_is_watched_completes_what_was_recorded(tmp_path):
+    controls = Controls(["negative"])
+    viewer = Collecting(live=True)
+
+    class Interrupted:
+        @staticmethod
+        def wait(_):
+            if len(viewer.frames) == 1:
+                controls.change({"recording": True})
+            if len(viewer.frames) > 8:
+                raise KeyboardInterrupt
+
+        @staticmethod
+        def is_set():
+            return False
+
+    controls.finished = Interrupted
+    captures = Captures(tmp_path, controls, Film.time_base, Film.rate, "")
+    with captures:
+        run(Film(1000), {"viewer": viewer, "captures": captures}, controls)
+    (recording,) = tmp_path.iterdir()
+    with FilmReader(recording) as film:
+        assert len(list(film)) >= 5
+
+
+def test_an_error_of_the_window_completes_what_is_recorded():
+    sink = Collecting()
+
+    class Broken:
+        @staticmethod
+        def wait(_):
+            if len(sink.frames) > 5:
+                raise RuntimeError("the display is gone")
+
+        @staticmethod
+        def is_set():
+            return False
+
+    controls = Controls(["negative"])
+    controls.finished = Broken
+    with pytest.raises(RuntimeError, match="the display is gone"):
+        run(Camera(), {"film": sink}, controls)
+    assert sink.finished
+
+
+def test_a_snapshot_while_paused_is_of_the_picture_that_is_seen(tmp_path):
+    controls = Controls(["negative"])
+
+    def pause(frames):
+        if len(frames) == 5:
+            controls.act("pause")
+            threading.Timer(0.3, controls.act, ["snapshot"]).start()
+            threading.Timer(0.8, controls.act, ["quit"]).start()
+
+    viewer = Collecting(live=True, then=pause)
+    captures = Captures(tmp_path, controls, Camera.time_base, Camera.rate, "")
+    run(Camera(), {"viewer": viewer, "captures": captures}, controls)
+    (snapshot,) = tmp_path.iterdir()
+    np.testing.assert_array_equal(read_image(snapshot), viewer.frames[-1].rgb)
 
 
 def test_a_film_that_is_watched_plays_at_its_own_pace():

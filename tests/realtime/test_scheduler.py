@@ -1,3 +1,5 @@
+import threading
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -98,7 +100,7 @@ def test_styles_are_what_their_bundles_make_of_a_frame():
 
 
 def test_a_style_that_is_not_compiled_yet_is_shown_once_it_is(monkeypatch):
-    monkeypatch.setattr(Scheduler, "_prepare", lambda _: None)
+    monkeypatch.setattr(Scheduler, "_prepare", lambda *_: None)
     stylizer = Stylizer([BRIGHTER, NEGATIVE])
     live = Scheduler(stylizer, live=True)
     frame = noise(48, 64)
@@ -143,6 +145,45 @@ def test_frames_that_take_too_long_are_computed_at_a_smaller_size():
     assert shown.shape == (45, 68, 3)
     assert (shown == 151).all()
     live.close()
+
+
+def test_the_time_that_frames_take_beside_a_compilation_decides_nothing():
+    live = Scheduler(Stylizer(BRIGHTER), live=True, fps=30)
+    frame = np.full((64, 96, 3), 100, np.uint8)
+    job = live.start([frame], Settings())
+    wait_until_prepared(live)
+    compiling = threading.Event()
+    live._preparation = threading.Thread(target=compiling.wait)
+    live._preparation.start()
+    assert not any(live.observe(job, 1.0) for _ in range(50))
+    compiling.set()
+    live._preparation.join()
+    assert any(live.observe(job, 1.0) for _ in range(50))
+
+
+def test_styles_of_a_film_that_is_watched_can_be_changed_and_mixed():
+    film = Scheduler(Stylizer([BRIGHTER, NEGATIVE]), watched=True)
+    frame = noise(48, 62)
+    film.start([frame], Settings()).pictures()
+    wait_until_prepared(film)
+    (shown,) = film.start([frame], Settings(style=1)).pictures()
+    np.testing.assert_allclose(shown, 255.0 - frame, atol=1)
+    (shown,) = film.start([frame], Settings(mix=0.5)).pictures()
+    np.testing.assert_allclose(shown, (frame + 51.0 + 255.0 - frame) / 2, atol=1)
+
+
+def test_a_large_picture_is_left_whole_for_a_model_that_needs_all_of_it(monkeypatch):
+    class Centred(nn.Module):
+        stride = 4
+
+        @nn.compact
+        def __call__(self, x):
+            return x - x.mean()
+
+    monkeypatch.setattr("jaxstyle.realtime.scheduler._MOST_PIXELS", 1000)
+    frame = np.full((52, 64, 3), 200, np.uint8)
+    (shown,) = Scheduler(Stylizer(Bundle(Centred(), {}, {}))).start([frame], Settings()).pictures()
+    assert np.abs(shown.astype(int) - 127).max() <= 1
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.6])

@@ -7,7 +7,8 @@ import pytest
 from jaxstyle.errors import UserError
 from jaxstyle.film import Frame
 from jaxstyle.realtime import virtual
-from jaxstyle.realtime.virtual import VirtualCameraSink, letterboxed
+from jaxstyle.realtime.letterbox import letterboxed
+from jaxstyle.realtime.virtual import VirtualCameraSink
 
 
 class Camera:
