@@ -225,6 +225,9 @@ def _stylize(args: argparse.Namespace) -> None:
         if count > 1:
             raise UserError(f"the sink {name} is named twice")
     keep_compiled_programs()
+    # Compiling in the background would otherwise hold up every frame for some milliseconds at each
+    # hand-over between threads.
+    sys.setswitchinterval(0.0005)
     figures = Figures(jaxstyle.STARTED)
     if args.report and not args.report.absolute().parent.is_dir():
         raise UserError(f"there is no folder {args.report.parent} to write {args.report.name} to")

@@ -51,10 +51,10 @@ def letterboxed(rgb: np.ndarray, size: Size) -> np.ndarray:
 def buckets(size: Size, stride: int) -> list[Size]:
     """The sizes that a live picture may be computed at, largest first: its own and smaller ones.
 
-    Each is about 0.7 times as wide as the one before it, which halves the work, down to a quarter.
+    Each is about 0.7 times as wide as the one before it, which halves the work.
     """
     sizes = []
-    for scale in (1.0, 0.707, 0.5, 0.354, 0.25):
+    for scale in (1.0, 0.707, 0.5, 0.354):
         bucket = tuple(-(-round(length * scale) // stride) * stride for length in size)
         if bucket not in sizes:
             sizes.append(bucket)
