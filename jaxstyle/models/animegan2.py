@@ -55,7 +55,7 @@ class InvertedResidual(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         y = ConvNormLeaky(2 * x.shape[-1], 1, dtype=self.dtype, name="expand")(x)
-        y = DepthwiseConv3x3(dtype=self.dtype, name="depthwise")(reflect_pad(y, 1))
+        y = DepthwiseConv3x3(dtype=self.dtype, name="depthwise")(reflect_pad(y, 1, gathered=True))
         y = _leaky(FrameNorm(name="depthwise_norm")(y))
         y = nn.Conv(256, (1, 1), use_bias=False, kernel_init=HE, dtype=self.dtype, name="project")(
             y

@@ -58,8 +58,8 @@ def reflect_pad(
     """Pads H and W of [N, H, W, C] by reflection; with one number, by as much on every side.
 
     gathered: the same result by a gather, which XLA computes inside the convolution that reads
-    it. On CPU and at full resolution that is a quarter of the convolution's time less than a
-    padded copy; what reads it otherwise is slower for it.
+    it. On CPU that is up to a quarter of a convolution's time less than a padded copy; what
+    rearranges the pixels, such as `pixel_unshuffle`, is slower for it.
     """
     if bottom is None:
         bottom = left = right = top
