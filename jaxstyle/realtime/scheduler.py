@@ -107,8 +107,10 @@ class Scheduler:
         self._state, result = self._stylizer.step(self._state, frames, settings)
         if self._watched and self._preparation is None:
             sizes = self._buckets if self._live else [bucket]
-            # Not a daemon: Python must not shut down around a compiler at work.
-            self._preparation = threading.Thread(target=self._prepare, args=(sizes,))
+            # Not a daemon, as this thread may be: Python must not shut down around a compiler.
+            self._preparation = threading.Thread(
+                target=self._prepare, args=(sizes,), name="prepare", daemon=False
+            )
             self._preparation.start()
         return Job(result, size, len(pictures), started)
 
