@@ -12,6 +12,7 @@ from pathlib import Path
 import jax
 
 import jaxstyle
+from jaxstyle.arguments import frame_size
 from jaxstyle.bundle import Bundle, load_bundle
 from jaxstyle.errors import UserError, reported_in_one_line
 from jaxstyle.film import CONTAINERS, FilmReader, FilmWriter
@@ -125,7 +126,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--size",
-        type=_size,
+        type=frame_size,
         metavar="WxH",
         help="stretch frames to this size first (films keep their shape on the screen); live: ask "
         "the camera for it, and compute at no more",
@@ -205,16 +206,6 @@ def _rate(text: str) -> Fraction:
     if not 0 < value <= 1000:
         raise argparse.ArgumentTypeError(f"{text} is not a rate between 0 and 1000")
     return value
-
-
-def _size(text: str) -> tuple[int, int]:
-    try:
-        width, height = map(int, text.lower().split("x"))
-    except ValueError:
-        width, height = 0, 0
-    if min(width, height) < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not of the form 640x360")
-    return width, height
 
 
 def _stylize(args: argparse.Namespace) -> None:

@@ -19,13 +19,13 @@ from jaxstyle.benchmark.document import (
     machine_changes,
     read_document,
     write_document,
-    write_whole,
 )
 from jaxstyle.benchmark.models import Model, prepare_models, write_onnx
 from jaxstyle.benchmark.plot import check_matplotlib, plot_png
 from jaxstyle.benchmark.tables import comparison_table, figures_table, notes, peers_table
 from jaxstyle.errors import UserError, reported_in_one_line
 from jaxstyle.models import DTYPES
+from jaxstyle.whole_file import write_whole
 
 _RESULTS = "benchmark.json"
 _PLOT = "benchmark.png"

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from jaxstyle.benchmark.machine import describe_machine, versions
 from jaxstyle.errors import UserError
+from jaxstyle.whole_file import write_whole
 
 FORMAT = "jaxstyle-benchmark-1"
 
@@ -39,18 +40,6 @@ def document(cells: Sequence[dict], *, date: str, seconds: float) -> dict:
 def write_document(path: Path, content: dict) -> None:
     """Writes benchmark.json. Raises `UserError` if that cannot be."""
     write_whole(path, json.dumps(content, indent=1, allow_nan=False).encode())
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Writes a file that is complete from the moment it appears. Raises `UserError`."""
-    beside = path.with_name(f".{path.name}.partial")
-    try:
-        beside.write_bytes(content)
-        os.replace(beside, path)
-    except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror}") from error
-    finally:
-        beside.unlink(missing_ok=True)
 
 
 def read_document(path: Path) -> dict:

@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -11,12 +10,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxstyle.arguments import frame_size
 from jaxstyle.bundle import Bundle, load_bundle
 from jaxstyle.errors import UserError, reported_in_one_line
 from jaxstyle.export import stablehlo
 from jaxstyle.export.comparison import compare
 from jaxstyle.export.inference import argument_specs, inference_function
 from jaxstyle.models import DTYPES
+from jaxstyle.whole_file import write_whole
 
 DETAILS = """\
 The exported function takes uint8 RGB frames [N, H, W, 3] and a float32 strength, and gives uint8
@@ -69,7 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("model", metavar="MODEL", help="a .safetensors bundle")
     parser.add_argument("out", metavar="OUT", type=Path, help="a .stablehlo or .onnx file")
     parser.add_argument("--format", choices=sorted(HOW_TO_RUN), help="(what OUT's name ends in)")
-    parser.add_argument("--size", type=_size, metavar="WxH", help="of the frames (open)")
+    parser.add_argument("--size", type=frame_size, metavar="WxH", help="of the frames (open)")
     parser.add_argument("--batch", type=_count, metavar="N", help="frames per call (open)")
     parser.add_argument(
         "--dtype", choices=sorted(DTYPES), help="of the computation (the model's own)"
@@ -83,16 +84,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--overwrite", action="store_true", help="replace an existing OUT")
     return parser
-
-
-def _size(text: str) -> tuple[int, int]:
-    try:
-        width, height = map(int, text.lower().split("x"))
-    except ValueError:
-        width, height = 0, 0
-    if min(width, height) < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not of the form 640x360")
-    return width, height
 
 
 def _count(text: str) -> int:
@@ -124,7 +115,7 @@ def _export(args: argparse.Namespace) -> None:
     export = _to_onnx if kind == "onnx" else _to_stablehlo
     data, exported, source = export(bundle, args)
     print(compare(exported, source, sizes, args.batch))
-    _write(args.out, data)
+    write_whole(args.out, data)
     print(f"wrote {args.out} ({len(data) / 1e6:.1f} MB)")
     print(HOW_TO_RUN[kind].format(path=str(args.out)))
 
@@ -191,17 +182,6 @@ def _on(device: jax.Device, function: Callable) -> _Run:
             return np.asarray(function(frames, strength))
 
     return run
-
-
-def _write(path: Path, data: bytes) -> None:
-    beside = path.with_name(f".{path.name}.partial")
-    try:
-        beside.write_bytes(data)
-        os.replace(beside, path)
-    except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror}") from error
-    finally:
-        beside.unlink(missing_ok=True)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from pathlib import Path
 import jax
 import numpy as np
 
-from jaxstyle.errors import UserError
+from jaxstyle.whole_file import write_whole
 
 if sys.platform != "win32":
     import resource
@@ -176,14 +176,7 @@ class Figures:
 
 def write_report(path: Path, report: dict) -> None:
     """Writes the report as JSON, whole or not at all. Raises `UserError` if it cannot."""
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        partial.write_text(json.dumps(report, indent=2) + "\n")
-        os.replace(partial, path)
-    except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror}") from error
-    finally:
-        partial.unlink(missing_ok=True)
+    write_whole(path, (json.dumps(report, indent=2) + "\n").encode())
 
 
 def _peak_memory() -> float | None:

@@ -8,9 +8,9 @@ from jaxstyle.benchmark.document import (
     machine_changes,
     read_document,
     write_document,
-    write_whole,
 )
 from jaxstyle.errors import UserError
+from jaxstyle.whole_file import write_whole
 
 
 def test_a_document_says_what_was_measured_with_what_on_what(make_cell, monkeypatch):
