@@ -1,0 +1,159 @@
+"""Files of published weights: fetched once, checked, and read without executing anything."""
+
+import hashlib
+import http.client
+import os
+import re
+import urllib.error
+import urllib.parse
+import urllib.request
+import zipfile
+from pathlib import Path
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load_file
+from tqdm import tqdm
+
+from jaxstyle.errors import UserError
+from jaxstyle.whole_file import write_whole
+
+Arrays = dict[str, np.ndarray]
+
+_CHUNK = 1 << 20
+_TIMEOUT = 30  # seconds without a byte
+
+
+def fetch(
+    where: str | os.PathLike, sha256: str = "", cache_dir: str | os.PathLike | None = None
+) -> Path:
+    """The local path of a file that is named by its path or URL; see `features.load`.
+
+    A URL is downloaded into `cache_dir`/weights, once; the file appears there when it is complete
+    and has the right checksum.
+
+    Raises `UserError` if the file is not there, cannot be downloaded or has another checksum.
+    """
+    where, sha256 = os.fspath(where), sha256.lower()
+    if sha256 and not re.fullmatch("[0-9a-f]{64}", sha256):
+        raise UserError(f"the sha256 of {where} must be 64 hexadecimal digits, got {sha256!r}")
+    if where.startswith(("https://", "http://")):
+        return _downloaded(where, sha256, cache_dir)
+    path = Path(where).expanduser()
+    if not path.is_file():
+        raise UserError(f"no weights at {path}; check the path")
+    if sha256 and _digest(path) != sha256:
+        raise UserError(f"{path} has another SHA-256 than {sha256}: it is damaged, or another file")
+    return path
+
+
+def read(path: Path) -> Arrays:
+    """All arrays of a .safetensors, .npz or .h5 file by name; of nested groups "group/name".
+
+    Raises `UserError` for other files, broken ones, and .h5 without the package h5py.
+    """
+    try:
+        match path.suffix.lower():
+            case ".safetensors":
+                return load_file(path)
+            case ".npz":
+                with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
+                    return dict(file)
+            case ".h5" | ".hdf5":
+                return _read_hdf5(path)
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, SafetensorError) as error:
+        raise UserError(f"{path} cannot be read: {error}; is it complete?") from error
+    if path.suffix.lower() in (".pth", ".pt", ".bin", ".tar"):
+        raise UserError(
+            f"{path} is a pickle, which could run any code: in a trusted place save its tensors "
+            f"with safetensors.torch.save_file, and name that file"
+        )
+    raise UserError(f"{path}: weights must be .safetensors, .npz or .h5")
+
+
+def torch_layer(arrays: Arrays, name: str) -> dict[str, np.ndarray]:
+    """{"kernel": [k, k, in, out], "bias": [out]} of PyTorch's `name`.weight and `name`.bias."""
+    kernel = arrays[f"{name}.weight"]
+    if kernel.ndim != 4:
+        raise KeyError(f"{name}.weight as a convolution")
+    return {"kernel": kernel.transpose(2, 3, 1, 0), "bias": arrays[f"{name}.bias"]}
+
+
+def keras_layer(arrays: Arrays, name: str) -> dict[str, np.ndarray]:
+    """{"kernel": [k, k, in, out], "bias": [out]} of the layer `name`, such as "block1_conv1".
+
+    What Keras calls the arrays within a layer has changed over the years, so they are told apart
+    by their rank. Path separators may be "/" or ".".
+    """
+    group = "." + name.replace("/", ".") + "."
+    found = {
+        array.ndim: array for key, array in arrays.items() if group in "." + key.replace("/", ".")
+    }
+    if not {1, 4} <= found.keys():
+        raise KeyError(name)
+    return {"kernel": found[4], "bias": found[1]}
+
+
+def _read_hdf5(path: Path) -> Arrays:
+    try:
+        import h5py
+    except ImportError:
+        raise UserError(f"{path}: reading .h5 needs h5py; pip install 'jaxstyle[keras]'") from None
+    arrays = {}
+
+    def collect(name: str, item: h5py.Dataset | h5py.Group) -> None:
+        if isinstance(item, h5py.Dataset) and item.dtype.kind == "f":
+            arrays[name] = np.asarray(item)
+
+    with h5py.File(path, "r") as file:
+        file.visititems(collect)
+    return arrays
+
+
+def _downloaded(url: str, sha256: str, cache_dir: str | os.PathLike | None) -> Path:
+    name = Path(urllib.parse.unquote(urllib.parse.urlparse(url).path)).name
+    if not sha256 or not name:
+        raise UserError(f"{url}: give the URL of a file, and its sha256, so that a change is seen")
+    folder = Path(cache_dir or Path.home() / ".cache" / "jaxstyle").expanduser() / "weights"
+    # Two networks may publish files of one name, such as model.safetensors.
+    path = folder / f"{sha256[:8]}-{name}"
+    if path.is_file() and _digest(path) == sha256:
+        return path
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"cannot make the folder {folder}: {error.strerror}") from error
+    try:
+        content = _download(url, name)
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        if isinstance(error, urllib.error.HTTPError):
+            error.close()  # it is also the response
+        raise UserError(
+            f"cannot download {url} ({getattr(error, 'reason', error)}); download it elsewhere "
+            f"and put it at {path}"
+        ) from error
+    if hashlib.sha256(content).hexdigest() != sha256:
+        raise UserError(
+            f"{url} has the SHA-256 {hashlib.sha256(content).hexdigest()}, not {sha256}: it has "
+            f"changed, or the checksum is of another file"
+        )
+    write_whole(path, content)
+    return path
+
+
+def _download(url: str, name: str) -> bytearray:
+    content = bytearray()
+    with urllib.request.urlopen(url, timeout=_TIMEOUT) as response:
+        size = int(response.headers.get("Content-Length") or 0)
+        with tqdm(total=size or None, desc=name, unit="B", unit_scale=True) as bar:
+            while chunk := response.read(_CHUNK):
+                content += chunk
+                bar.update(len(chunk))
+    if len(content) < size:
+        raise OSError(f"it ended after {len(content)} of {size} bytes")
+    return content
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,252 @@
+"""The feature networks against NumPy, written again from the published files' own layouts."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxstyle import features
+from jaxstyle.data.images import read_image
+from jaxstyle.features.network import max_pool_2x2
+from jaxstyle.features.squeezenet import max_pool_3x3
+
+VGG19 = [64, 64, "M", 128, 128, "M", 256, 256, 256, 256, "M", 512, 512, 512, 512, "M"]
+VGG19 += [512, 512, 512, 512]
+
+# torchvision's `features` of SqueezeNet 1.1: (name, squeeze, expand) or a pooling, from number 2.
+SQUEEZENET = ["M", ("fire2", 16, 64), ("fire3", 16, 64), "M", ("fire4", 32, 128)]
+SQUEEZENET += [("fire5", 32, 128), "M", ("fire6", 48, 192), ("fire7", 48, 192)]
+SQUEEZENET += [("fire8", 64, 256), ("fire9", 64, 256)]
+
+
+def conv(x, kernel, bias, stride=1):
+    """Without padding. x: [N, C, H, W], kernel: [out, in, k, k]."""
+    windows = np.lib.stride_tricks.sliding_window_view(x, kernel.shape[2:], axis=(2, 3))
+    windows = windows[:, :, ::stride, ::stride]
+    return np.einsum("nchwij,ocij->nohw", windows, kernel, optimize=True) + bias[:, None, None]
+
+
+def pad(x, mode):
+    return np.pad(x, ((0, 0), (0, 0), (1, 1), (1, 1)), mode=mode)
+
+
+def max_pool(x, k, stride, ceil=False):
+    """Window by window, as PyTorch documents `ceil_mode`."""
+    n, c, h, w = x.shape
+    rounded = np.ceil if ceil else np.floor
+    rows, columns = (max(int(rounded((size - k) / stride)) + 1, 0) for size in (h, w))
+    y = np.zeros((n, c, rows, columns), x.dtype)
+    for i in range(rows):
+        for j in range(columns):
+            window = x[:, :, i * stride : i * stride + k, j * stride : j * stride + k]
+            y[:, :, i, j] = window.max(axis=(2, 3))
+    return y
+
+
+def relu(x):
+    return np.maximum(x, 0)
+
+
+def torch_input(images):
+    """Standardised RGB, [N, 3, H, W]."""
+    rgb = (images.transpose(0, 3, 1, 2) + 1) / 2
+    mean = np.array([0.485, 0.456, 0.406], np.float32)[:, None, None]
+    return (rgb - mean) / np.array([0.229, 0.224, 0.225], np.float32)[:, None, None]
+
+
+def caffe_input(images, mean):
+    """BGR in [0, 255] less the mean, [N, 3, H, W]."""
+    bgr = (images[..., ::-1].transpose(0, 3, 1, 2) + 1) * 127.5
+    return bgr - np.array(mean, np.float32)[:, None, None]
+
+
+def numpy_vgg19(x, convs):
+    """{layer: [N, h, w, C]}; convs: (kernel [out, in, 3, 3], bias) of the convolutions in order."""
+    features, convs, block, number = {}, iter(convs), 1, 0
+    for layer in VGG19:
+        if layer == "M":
+            x = max_pool(x, 2, 2)
+            features[f"pool{block}"] = x
+            block, number = block + 1, 0
+        else:
+            number += 1
+            x = conv(pad(x, "constant"), *next(convs))
+            features[f"conv{block}_{number}"] = x
+            x = relu(x)
+            features[f"relu{block}_{number}"] = x
+    return {name: x.transpose(0, 2, 3, 1) for name, x in features.items()}
+
+
+def numpy_squeezenet(x, conv1, fires):
+    """{layer: [N, h, w, C]}; fires: three (kernel, bias) of each fire module: squeeze, 1x1, 3x3."""
+    features, fires, pooled_after = {}, iter(fires), "pool1"
+    x = relu(conv(x, *conv1, stride=2))
+    features["relu1"] = x
+    for layer in SQUEEZENET:
+        if layer == "M":
+            x = max_pool(x, 3, 2, ceil=True)
+            features[pooled_after] = x
+        else:
+            squeeze, expand1, expand3 = next(fires)
+            x = relu(conv(x, *squeeze))
+            x = relu(np.concatenate([conv(x, *expand1), conv(pad(x, "constant"), *expand3)], 1))
+            features[layer[0]] = x
+            pooled_after = layer[0].replace("fire", "pool")
+    return {name: x.transpose(0, 2, 3, 1) for name, x in features.items()}
+
+
+CAFFE_MEAN = (103.939, 116.779, 123.68)
+
+
+def random_conv(rng, c_out, c_in, k=3):
+    """He initialisation, so that activations keep their scale through sixteen layers."""
+    kernel = rng.normal(0, np.sqrt(2 / (c_in * k * k)), (c_out, c_in, k, k)).astype(np.float32)
+    return kernel, rng.normal(0, 0.1, c_out).astype(np.float32)
+
+
+def random_vgg19():
+    rng, convs, c_in = np.random.default_rng(0), [], 3
+    for layer in VGG19:
+        if layer != "M":
+            convs.append(random_conv(rng, layer, c_in))
+            c_in = layer
+    return convs
+
+
+def random_squeezenet():
+    rng, fires, c_in = np.random.default_rng(0), [], 64
+    for layer in SQUEEZENET:
+        if layer != "M":
+            _, squeeze, expand = layer
+            parts = (squeeze, c_in, 1), (expand, squeeze, 1), (expand, squeeze, 3)
+            fires.append([random_conv(rng, *part) for part in parts])
+            c_in = 2 * expand
+    return random_conv(rng, 64, 3), fires
+
+
+def random_images(n=1, h=36, w=34):
+    return np.random.default_rng(1).uniform(-1, 1, (n, h, w, 3)).astype(np.float32)
+
+
+def assert_same_features(actual, expected):
+    assert list(actual) == list(expected)
+    for layer, value in expected.items():
+        scale = np.abs(value).max()
+        np.testing.assert_allclose(actual[layer], value, atol=2e-4 * scale, err_msg=layer)
+
+
+def test_vgg19_from_torchvision_arrays(tmp_path):
+    # torchvision numbers the modules: a convolution and its activation are two, a pooling is one.
+    convs, arrays, number, remaining = random_vgg19(), {}, 0, iter(random_vgg19())
+    for layer in VGG19:
+        if layer != "M":
+            kernel, bias = next(remaining)
+            arrays |= {f"features.{number}.weight": kernel, f"features.{number}.bias": bias}
+        number += 1 if layer == "M" else 2
+    arrays["classifier.0.weight"] = np.zeros((4, 4), np.float32)
+    np.savez(tmp_path / "vgg19.npz", **arrays)
+
+    network, parameters = features.load("vgg19", tmp_path / "vgg19.npz")
+    images = random_images()
+    expected = numpy_vgg19(torch_input(images), convs)
+    assert_same_features(network.apply(parameters, images), expected)
+    assert network.layers == tuple(expected)
+
+
+def test_vgg19_from_keras_arrays(tmp_path):
+    h5py = pytest.importorskip("h5py")
+    convs, names = random_vgg19(), []
+    for block, count in enumerate((2, 2, 4, 4, 4), 1):
+        names += [f"block{block}_conv{i}" for i in range(1, count + 1)]
+    with h5py.File(tmp_path / "vgg19_notop.h5", "w") as file:
+        for name, (kernel, bias) in zip(names, convs, strict=True):
+            file[f"{name}/{name}_W_1:0"] = kernel.transpose(2, 3, 1, 0)
+            file[f"{name}/{name}_b_1:0"] = bias
+        file.create_group("block1_pool")
+
+    network, parameters = features.load("vgg19", str(tmp_path / "vgg19_notop.h5"))
+    images = random_images()
+    layers = ("relu2_1", "conv4_4")
+    expected = numpy_vgg19(caffe_input(images, CAFFE_MEAN), convs)
+    actual = network.apply(parameters, images, layers)
+    assert_same_features(actual, {layer: expected[layer] for layer in layers})
+
+
+def test_squeezenet_from_torchvision_arrays(tmp_path):
+    conv1, fires = random_squeezenet()
+    arrays = {"features.0.weight": conv1[0], "features.0.bias": conv1[1]}
+    remaining = iter(fires)
+    for number, layer in enumerate(SQUEEZENET, 2):
+        if layer != "M":
+            names = ("squeeze", "expand1x1", "expand3x3")
+            for name, (kernel, bias) in zip(names, next(remaining), strict=True):
+                arrays[f"features.{number}.{name}.weight"] = kernel
+                arrays[f"features.{number}.{name}.bias"] = bias
+    np.savez(tmp_path / "squeezenet.npz", **arrays)
+
+    network, parameters = features.load("squeezenet", tmp_path / "squeezenet.npz")
+    images = random_images(2, 47, 64)
+    expected = numpy_squeezenet(torch_input(images), conv1, fires)
+    assert_same_features(network.apply(parameters, images), expected)
+    assert network.layers == tuple(expected)
+
+
+@pytest.mark.parametrize("size", [(1, 5), (2, 4), (4, 7), (8, 8), (9, 6)])
+def test_poolings(size):
+    x = np.random.default_rng(0).normal(size=(2, *size, 3)).astype(np.float32)
+    planes = x.transpose(0, 3, 1, 2)
+    halved = max_pool(planes, 2, 2).transpose(0, 2, 3, 1)
+    np.testing.assert_array_equal(max_pool_2x2(jnp.asarray(x)), halved)
+    if min(size) > 1:
+        overlapping = max_pool(planes, 3, 2, ceil=True).transpose(0, 2, 3, 1)
+        np.testing.assert_array_equal(max_pool_3x3(jnp.asarray(x)), overlapping)
+
+
+def photo(media, name="photos/kodak", size=(160, 192)):
+    """The middle of a photograph, float32 [1, H, W, 3] in [-1, 1]."""
+    path = min((media / name).iterdir())
+    image = read_image(path)
+    top, left = ((whole - part) // 2 for whole, part in zip(image.shape, size, strict=False))
+    image = image[top : top + size[0], left : left + size[1]]
+    return image[None].astype(np.float32) / 127.5 - 1
+
+
+def test_the_small_vgg_matches_numpy(media):
+    path = media / "weights" / "vgg19_small16x" / "e5_base.npz"
+    network, parameters = features.load("vgg19_small", path)
+    images = photo(media, size=(40, 48))
+    with np.load(path) as file:
+        arrays = dict(file)
+    x = (images.transpose(0, 3, 1, 2) + 1) / 2
+    x = conv(x, arrays["conv0.weight"], arrays["conv0.bias"])
+    expected = {}
+    for name in [f"conv{b}{i}" for b, n in enumerate((2, 2, 4, 4, 1), 1) for i in range(1, n + 1)]:
+        if name in ("conv21", "conv31", "conv41", "conv51"):
+            x = max_pool(x, 2, 2)
+        x = pad(x, "reflect")
+        x = conv(x, arrays[f"{name}.weight"], arrays[f"{name}.bias"])
+        expected[f"{name[:-1]}_{name[-1]}"] = x.transpose(0, 2, 3, 1)
+        x = relu(x)
+    assert_same_features(network.apply(parameters, images, tuple(expected)), expected)
+
+
+@pytest.mark.parametrize("kind", ["npz", "h5"])
+def test_the_keras_port_of_squeezenet_matches_numpy(media, kind):
+    folder = media / "weights" / "squeezenet11_keras_notop"
+    with np.load(folder / "squeezenet11_notop_HWIO.npz") as file:
+        arrays = dict(file)
+
+    def conv_of(prefix):
+        mine = {a.ndim: a for name, a in arrays.items() if name.startswith(f"{prefix}.")}
+        return mine[4].transpose(3, 2, 0, 1), mine[1]
+
+    parts = ("squeeze1x1", "expand1x1", "expand3x3")
+    fires = [[conv_of(f"fire{i}.{part}") for part in parts] for i in range(2, 10)]
+    images = photo(media, size=(64, 80))
+    x = caffe_input(images, (104.006, 116.669, 122.679))
+    expected = numpy_squeezenet(x, conv_of("conv1"), fires)
+
+    if kind == "h5":
+        pytest.importorskip("h5py")
+    (path,) = folder.glob(f"*.{kind}")
+    network, parameters = features.load("squeezenet", path)
+    assert_same_features(network.apply(parameters, images), expected)
