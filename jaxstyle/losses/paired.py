@@ -1,0 +1,17 @@
+"""Losses for aligned pairs: each output has a target of its own."""
+
+import jax
+import jax.numpy as jnp
+
+
+def gradient_l1(a: jax.Array, b: jax.Array) -> jax.Array:
+    """L1 distance of the differences of neighbouring pixels: vertical plus horizontal, means.
+
+    a, b: float32 [N, H, W, C]. A constant offset costs nothing, a line that is missing or blurred
+    does; beside the L1 of the pixels it sharpens (Mathieu et al. 2016, "Deep multi-scale video
+    prediction", compare the magnitudes of the differences). Returns a scalar.
+    """
+    difference = a - b
+    vertical = jnp.abs(difference[:, 1:] - difference[:, :-1]).mean()
+    horizontal = jnp.abs(difference[:, :, 1:] - difference[:, :, :-1]).mean()
+    return vertical + horizontal
