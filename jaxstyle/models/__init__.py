@@ -13,11 +13,33 @@ import jax.numpy as jnp
 
 from jaxstyle.errors import UserError
 from jaxstyle.models.animegan2 import AnimeGan2, AnimeGan2Discriminator
+from jaxstyle.models.animegan3 import AnimeGan3, AnimeGan3Discriminator
+from jaxstyle.models.dcgan import DcganDiscriminator, DcganGenerator
+from jaxstyle.models.microast import MicroAst
 from jaxstyle.models.patch import PatchDiscriminator
+from jaxstyle.models.progan import ProganDiscriminator, ProganGenerator
 from jaxstyle.models.realtime import Realtime
+from jaxstyle.models.resnet import ResnetGenerator
+from jaxstyle.models.wgan_gp import WganGpCritic, WganGpGenerator
 
-GENERATORS = {"realtime": Realtime, "animegan2": AnimeGan2}
-DISCRIMINATORS = {"patch": PatchDiscriminator, "animegan2": AnimeGan2Discriminator}
+GENERATORS = {
+    "animegan2": AnimeGan2,
+    "animegan3": AnimeGan3,
+    "dcgan": DcganGenerator,
+    "microast": MicroAst,
+    "progan": ProganGenerator,
+    "realtime": Realtime,
+    "resnet": ResnetGenerator,
+    "wgan_gp": WganGpGenerator,
+}
+DISCRIMINATORS = {
+    "animegan2": AnimeGan2Discriminator,
+    "animegan3": AnimeGan3Discriminator,
+    "dcgan": DcganDiscriminator,
+    "patch": PatchDiscriminator,
+    "progan": ProganDiscriminator,
+    "wgan_gp": WganGpCritic,
+}
 DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
 
 
@@ -51,7 +73,8 @@ def build_generator(config: Mapping[str, Any]) -> nn.Module:
     """Returns the generator that `config` names, e.g. `{"name": "realtime", "size": "small"}`.
 
     Its `__call__(x, return_features=False)` takes float [N, H, W, 3] in [-1, 1] with H and W
-    multiples of its `stride`. `dtype` ("float32" or "bfloat16") is that of the computation;
+    multiples of its `stride`; some take a condition after x, or noise instead of it, see
+    `jaxstyle.models.examples`. `dtype` ("float32" or "bfloat16") is that of the computation;
     parameters and statistics are float32. An unknown name or option raises `UserError`.
     """
     return _build(GENERATORS, "generator", config)
@@ -61,6 +84,7 @@ def build_discriminator(config: Mapping[str, Any]) -> nn.Module:
     """Returns the discriminator that `config` names, e.g. `{"name": "patch", "layers": 2}`.
 
     Its `__call__(x, update_stats=False)` takes float [N, H, W, 3] in [-1, 1] and gives float32
-    logits [N, h, w, 1]. An unknown name or option raises `UserError`.
+    logits [N, h, w, K], K being 1 or the number of styles. `couples_images` says that the images of
+    a batch influence each other's. An unknown name or option raises `UserError`.
     """
     return _build(DISCRIMINATORS, "discriminator", config)

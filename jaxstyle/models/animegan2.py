@@ -11,6 +11,7 @@ from jaxstyle.models.layers import (
     FrameNorm,
     reflect_pad,
     upsample_bilinear,
+    upsample_bilinear_aligned,
 )
 
 
@@ -69,8 +70,12 @@ class AnimeGan2(nn.Module):
 
     x: float [N, H, W, 3] in [-1, 1], H and W multiples of `stride`. Returns float32 of the same
     shape in (-1, 1). With `return_features` also a tuple of feature maps, shallow to deep.
+
+    align_corners: upsamples so that corner pixels keep their place, as the PyTorch port of the
+    published weights does unless it is told otherwise; else pixel centres are aligned.
     """
 
+    align_corners: bool = False
     dtype: jnp.dtype = jnp.float32
 
     stride = 4
@@ -80,6 +85,7 @@ class AnimeGan2(nn.Module):
         def conv(name, y, features, kernel_size=3, down=False):
             return ConvNormLeaky(features, kernel_size, down, self.dtype, name=name)(y)
 
+        upsample = upsample_bilinear_aligned if self.align_corners else upsample_bilinear
         y = x.astype(self.dtype)
         features = [y]
         y = conv("a0", y, 32, kernel_size=7)
@@ -94,9 +100,9 @@ class AnimeGan2(nn.Module):
             y = InvertedResidual(dtype=self.dtype, name=f"c{i + 1}")(y)
             features.append(y)
         y = conv("c5", y, 128)
-        y = conv("d0", upsample_bilinear(y), 128)
+        y = conv("d0", upsample(y), 128)
         y = conv("d1", y, 128)
-        y = conv("e0", upsample_bilinear(y), 64)
+        y = conv("e0", upsample(y), 64)
         y = conv("e1", y, 64)
         y = conv("e2", y, 32, kernel_size=7)
         y = nn.Conv(3, (1, 1), use_bias=False, kernel_init=HE, dtype=self.dtype, name="out")(y)

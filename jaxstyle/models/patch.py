@@ -17,15 +17,18 @@ class PatchDiscriminator(nn.Module):
     "instance" is pix2pix's, and blind to the mean of a channel, so to most of a palette; "layer"
     keeps it, relative to the other channels.
 
-    x: float [N, H, W, 3] in [-1, 1]. Returns logits, float32 [N, h, w, 1]. With `spectral_norm`
-    (Miyato et al. 2018) the estimates live in the collection 'batch_stats' and move only with
-    `update_stats`.
+    x: float [N, H, W, 3] in [-1, 1]. Returns logits, float32 [N, h, w, styles]: with several
+    styles each has a logit of its own on the shared features, and an image is judged by that of
+    its style alone (Liu et al. 2019, "Few-shot unsupervised image-to-image translation"; StarGAN
+    v2). With `spectral_norm` (Miyato et al. 2018) the estimates live in the collection
+    'batch_stats' and move only with `update_stats`.
     """
 
     width: int = 64
     layers: int = 3
     norm: str = "instance"
     spectral_norm: bool = False
+    styles: int = 1
     dtype: jnp.dtype = jnp.float32
 
     def __post_init__(self):
@@ -58,4 +61,4 @@ class PatchDiscriminator(nn.Module):
             elif self.norm == "layer" and i > 0:
                 y = FrameNorm(name=f"norm{i}")(y)
             y = nn.leaky_relu(y, 0.2)
-        return conv(y, 1, "logits", down=False).astype(jnp.float32)
+        return conv(y, self.styles, "logits", down=False).astype(jnp.float32)

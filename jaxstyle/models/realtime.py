@@ -1,10 +1,12 @@
 """The real-time generator: all convolutions dense, at a quarter of the resolution, no norms."""
 
 import dataclasses
+import functools
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from jax import lax
 
 from jaxstyle.models.layers import HE, pixel_shuffle, pixel_unshuffle, reflect_pad
 
@@ -28,17 +30,38 @@ SIZES = {
 }
 
 
+class StyleAffine(nn.Module):
+    """A scale and a shift of each channel that depend on the style (Dumoulin et al. 2017).
+
+    x: [N, H, W, C]. condition: float32 [N, K] or [1, K], the weights of K styles, which mix the
+    rows of two tables [K, C]. They start at 1 and at 0, the same for every style. Without a
+    condition x is returned as it is, and there are no tables.
+    """
+
+    @nn.compact
+    def __call__(self, x: jax.Array, condition: jax.Array | None) -> jax.Array:
+        if condition is None:
+            return x
+        shape = (condition.shape[-1], x.shape[-1])
+        # Accelerators would round the tables to half precision, and the cost is nothing.
+        mix = functools.partial(jnp.matmul, condition, precision=lax.Precision.HIGHEST)
+        scale = mix(self.param("scale", nn.initializers.ones, shape))
+        shift = mix(self.param("shift", nn.initializers.zeros, shape))
+        return x * scale[:, None, None].astype(x.dtype) + shift[:, None, None].astype(x.dtype)
+
+
 class ResidualBlock(nn.Module):
     """x + conv(relu(conv(x))), both 3x3, the second starting at zero so that the block is inert."""
 
     dtype: jnp.dtype
 
     @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
+    def __call__(self, x: jax.Array, condition: jax.Array | None) -> jax.Array:
         width = x.shape[-1]
         y = nn.Conv(width, (3, 3), kernel_init=HE, dtype=self.dtype)(x)
-        y = nn.Conv(width, (3, 3), kernel_init=nn.initializers.zeros, dtype=self.dtype)(nn.relu(y))
-        return x + y
+        y = nn.relu(StyleAffine(name="style_0")(y, condition))
+        y = nn.Conv(width, (3, 3), kernel_init=nn.initializers.zeros, dtype=self.dtype)(y)
+        return x + StyleAffine(name="style_1")(y, condition)
 
 
 class Realtime(nn.Module):
@@ -53,12 +76,19 @@ class Realtime(nn.Module):
     Nothing is normalised over the frame: a pixel depends on its neighbourhood alone, so tiles
     agree with the whole and a change in one corner cannot make the other flicker.
 
+    With `styles` > 1 one generator has several: after each convolution of the body, and before
+    the head, the channels are scaled and shifted by the style (`StyleAffine`). `condition`,
+    float32 [N, styles] or [1, styles], has the weight of each: one-hot, or any mix. The styles
+    start equal. With a single one `condition` is None.
+
     x: float [N, H, W, 3] in [-1, 1], H and W multiples of `stride`. Returns float32 of the same
     shape, about [-1, 1] but not clipped. With `return_features` also a tuple of feature maps
-    [N, h, w, C] at 1/4 resolution, shallow to deep, for contrastive content losses.
+    [N, h, w, C] at 1/4 resolution, shallow to deep, for contrastive content losses. Raises
+    ValueError for a condition that is missing or of another number of styles.
     """
 
     size: str = "small"
+    styles: int = 1
     dtype: jnp.dtype = jnp.float32
 
     stride = 4
@@ -75,18 +105,30 @@ class Realtime(nn.Module):
         # And a cell more, as a pixel may lie at the far side of its own.
         return (convolutions + 1) * self.stride
 
+    @property
+    def condition(self) -> str | None:
+        """What `__call__` takes beside the image: "styles", or None."""
+        return "styles" if self.styles > 1 else None
+
     @nn.compact
-    def __call__(self, x: jax.Array, return_features: bool = False):
+    def __call__(
+        self, x: jax.Array, condition: jax.Array | None = None, return_features: bool = False
+    ):
+        given = 1 if condition is None else condition.shape[-1]
+        if given != self.styles:
+            raise ValueError(f"weights of {given} styles for a generator of {self.styles}")
+        if self.styles == 1:
+            condition = None
         size = SIZES[self.size]
         padded = reflect_pad(x.astype(self.dtype), _MARGIN)
         tiles = pixel_unshuffle(padded, self.stride)
-        y = nn.relu(
-            nn.Conv(size.width, (3, 3), kernel_init=HE, dtype=self.dtype, name="stem")(tiles)
-        )
+        y = nn.Conv(size.width, (3, 3), kernel_init=HE, dtype=self.dtype, name="stem")(tiles)
+        y = nn.relu(StyleAffine(name="stem_style")(y, condition))
         features = [tiles, y]
         for i in range(size.blocks):
-            y = ResidualBlock(dtype=self.dtype, name=f"block_{i}")(y)
+            y = ResidualBlock(dtype=self.dtype, name=f"block_{i}")(y, condition)
             features.append(y)
+        y = StyleAffine(name="head_style")(y, condition)
         head = nn.Conv(
             4 * self.stride**2,
             (3, 3),

@@ -1,5 +1,6 @@
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 
 from jaxstyle.errors import UserError
@@ -40,3 +41,21 @@ def test_every_variant_gives_finite_logits_per_patch(norm, spectral_norm):
 def test_unknown_norm_is_refused():
     with pytest.raises(UserError, match="none, instance"):
         build_discriminator({"name": "patch", "norm": "batch"})
+
+
+def test_each_style_has_a_logit_of_its_own_on_shared_features():
+    one, three = (
+        build_discriminator({"name": "patch", "layers": 2, "width": 4, "styles": k}) for k in (1, 3)
+    )
+    x = jax.random.normal(jax.random.key(0), (2, 32, 32, 3))
+    random = np.random.default_rng(0)
+    parameters = jax.tree.map(
+        lambda a: random.normal(0, 0.2, a.shape).astype(np.float32),
+        jax.eval_shape(three.init, jax.random.key(1), x)["params"],
+    )
+    logits = three.apply({"params": parameters}, x)
+    assert logits.shape == (2, 6, 6, 3)
+    for style in range(3):
+        head = jax.tree.map(lambda a, k=style: a[..., k : k + 1], parameters["logits"])
+        single = one.apply({"params": {**parameters, "logits": head}}, x)
+        assert jnp.allclose(single, logits[..., style : style + 1], atol=1e-5)
