@@ -1,6 +1,8 @@
-"""Batches for training: two sources in, an endless, resumable stream of uint8 batches out.
+"""Batches for training: sources in, an endless, resumable stream of uint8 batches out.
 
     source -> shard -> shuffle, anew each epoch -> crop -> batch -> prefetch -> train_step
+
+Several styles are several sources, which take turns; each batch says which images are of which.
 
 Everything up to "batch" is a Grain `MapDataset`: a pure function from a batch number to a batch. So
 the number of the next batch is the whole state of the stream, whatever the number of workers.
@@ -8,7 +10,7 @@ the number of the next batch is the whole state of the stream, whatever the numb
 
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import cv2
 import grain
@@ -61,8 +63,8 @@ class BatchIterator(Iterator[Batch]):
 
 
 def make_loader(
-    content: Source,
-    style: Source,
+    content: Source | None,
+    style: Source | Sequence[Source],
     *,
     batch_size: int,
     image_size: int,
@@ -77,32 +79,39 @@ def make_loader(
     """An endless stream of {"content", "style"} batches, a pure function of its arguments.
 
     Each batch maps "content" and "style" to [batch_size, image_size, image_size, 3] uint8 RGB, and
-    with `edge_smoothing` also "style_smooth" to the style images with blurred edges. Augmentation
-    that needs no decoded original (flips, colour) is left to the device, see `augment`.
+    with `edge_smoothing` also "style_smooth" to the style images with blurred edges. Without
+    content, "content" is missing; with several styles, "style_label" is int32 [batch_size], the
+    number of each style image's style. Augmentation that needs no decoded original (flips, colour)
+    is left to the device, see `augment`.
 
     Args:
-      content: images to be stylized.
-      style: images in the style.
+      content: images to be stylized; None for a generator that makes images of noise.
+      style: images in the style; or a list of several such sources, which take turns image by
+        image, so that all are seen equally often, however many images each has.
       batch_size: images per batch, on this host.
       image_size: side of the square crops, pixels.
       seed: of order and crops, not negative.
       workers: processes that prepare batches; 0: threads of this process. With processes, a script
-        that calls this needs the `if __name__ == "__main__":` guard, and both sources must pickle.
+        that calls this needs the `if __name__ == "__main__":` guard, and all sources must pickle.
       crop_scale: range of the crop's side as a share of the image's shorter side.
-      paired: content[i] and style[i] show the same scene, and get the same crop. Otherwise the two
-        are shuffled independently and may differ in length.
+      paired: content[i] and style[i] show the same scene, and get the same crop. Otherwise all
+        sources are shuffled independently and may differ in length.
       edge_smoothing: adds "style_smooth".
-      shard_index: which of the disjoint parts of both sources this host reads.
+      shard_index: which of the disjoint parts of every source this host reads.
       shard_count: number of such parts; together they cover the sources.
 
     Raises:
-      UserError: an argument is out of range, a source is too small for the shards, or paired
-        sources differ in length (or, on iteration, in image size).
+      UserError: an argument is out of range, there is no style, a source is too small for the
+        shards, or paired sources are not one content and one style, or differ in length (or, on
+        iteration, in image size).
     """
     _check(batch_size, image_size, seed, workers, crop_scale, shard_index, shard_count)
+    styles = list(style) if _are_several(style) else [style]
+    if not styles:
+        raise UserError("name at least one style to train on")
     shard = slice(shard_index, None, shard_count)
-    for name, source in (("content", content), ("style", style)):
-        if len(source) < shard_count:
+    for name, source in [("content", content), *(("style", source) for source in styles)]:
+        if source is not None and len(source) < shard_count:
             raise UserError(f"{name}: {len(source)} images cannot be shared by {shard_count} hosts")
 
     def seed_of(stream: int) -> int:
@@ -110,27 +119,41 @@ def make_loader(
 
     crop = _Crop(image_size, crop_scale)
     if paired:
-        if len(content) != len(style):
-            raise UserError(
-                f"paired training needs as many style as content images, "
-                f"got {len(content)} content and {len(style)} style"
-            )
+        _check_pairs(content, styles)
         pairs = grain.experimental.ZipMapDataset(
-            [grain.MapDataset.source(content), grain.MapDataset.source(style)]
+            [grain.MapDataset.source(content), grain.MapDataset.source(styles[0])]
         )
         pairs = pairs[shard].shuffle(seed_of(0)).repeat().random_map(crop.pair, seed=seed_of(1))
+        elements = pairs.map(_Named(("content", "style")))
     else:
-        streams = [
+        images = [
             grain.MapDataset.source(source)[shard]
             .shuffle(seed_of(2 * i))
             .repeat()
             .random_map(crop.image, seed=seed_of(2 * i + 1))
-            for i, source in enumerate((content, style))
+            for i, source in enumerate([content, *styles])
+            if source is not None
         ]
-        pairs = grain.experimental.ZipMapDataset(streams)
+        elements = _with_labels(images[-len(styles) :])
+        if content is not None:
+            elements = grain.experimental.ZipMapDataset([images[0], elements])
+            elements = elements.map(_with_content)
 
-    elements = pairs.map(_with_smooth_edges if edge_smoothing else _named)
+    if edge_smoothing:
+        elements = elements.map(_with_smooth_edges)
     return BatchIterator(elements.batch(batch_size), workers)
+
+
+def _are_several(style: Source | Sequence[Source]) -> bool:
+    """Whether it is a list of sources; a list of images is one source."""
+    return isinstance(style, list | tuple) and not any(isinstance(s, np.ndarray) for s in style[:1])
+
+
+def _with_labels(styles: list[grain.MapDataset]) -> grain.MapDataset:
+    """Elements {"style"} of one style, or {"style", "style_label"} of several in turn."""
+    if len(styles) == 1:
+        return styles[0].map(_Named(("style",)))
+    return grain.MapDataset.mix([style.map(_Labelled(i)) for i, style in enumerate(styles)])
 
 
 class _Crop:
@@ -159,12 +182,34 @@ class _Crop:
         )
 
 
-def _named(pair: tuple[np.ndarray, np.ndarray]) -> Batch:
-    return {"content": pair[0], "style": pair[1]}
+class _Named:
+    """An image, or a tuple of them, as a dict."""
+
+    def __init__(self, names: tuple[str, ...]):
+        self.names = names
+
+    def __call__(self, images: np.ndarray | tuple[np.ndarray, ...]) -> Batch:
+        images = images if isinstance(images, tuple) else (images,)
+        return dict(zip(self.names, images, strict=True))
 
 
-def _with_smooth_edges(pair: tuple[np.ndarray, np.ndarray]) -> Batch:
-    return {**_named(pair), "style_smooth": augment.smooth_edges(pair[1])}
+class _Labelled:
+    """A style image with the number of its style."""
+
+    def __init__(self, label: int):
+        self.label = label
+
+    def __call__(self, image: np.ndarray) -> Batch:
+        return {"style": image, "style_label": np.int32(self.label)}
+
+
+def _with_content(pair: tuple[np.ndarray, Batch]) -> Batch:
+    content, style = pair
+    return {"content": content, **style}
+
+
+def _with_smooth_edges(element: Batch) -> Batch:
+    return {**element, "style_smooth": augment.smooth_edges(element["style"])}
 
 
 def _prefetched(batches: grain.MapDataset, workers: int) -> grain.IterDataset:
@@ -211,3 +256,16 @@ def _check(
         raise UserError(f"crop_scale must be 0 < low <= high <= 1, got {low}, {high}")
     if not 0 <= shard_index < shard_count:
         raise UserError(f"shard_index {shard_index} is not in [0, shard_count = {shard_count})")
+
+
+def _check_pairs(content: Source | None, styles: list[Source]) -> None:
+    if content is None or len(styles) > 1:
+        raise UserError(
+            f"paired training needs content and one style, got "
+            f"{'no' if content is None else 'a'} content and {len(styles)} styles"
+        )
+    if len(content) != len(styles[0]):
+        raise UserError(
+            f"paired training needs as many style as content images, "
+            f"got {len(content)} content and {len(styles[0])} style"
+        )

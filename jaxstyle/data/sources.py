@@ -7,6 +7,7 @@ from typing import Protocol
 
 import numpy as np
 
+from jaxstyle.data.cifar import Cifar
 from jaxstyle.data.images import IMAGE_EXTENSIONS, ImageFiles, find_files
 from jaxstyle.errors import UserError
 
@@ -14,7 +15,7 @@ FILM_EXTENSIONS = frozenset(
     {".avi", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".ogv", ".ts", ".webm"}
 )
 KINDS = (
-    "scenes:photo, scenes:cel, tfds:<data set>, a folder or glob of images, "
+    "scenes:photo, scenes:cel, tfds:<data set>, cifar10:<path>, a folder or glob of images, "
     "a film file, a folder or glob of films"
 )
 
@@ -47,6 +48,8 @@ def open_source(
       [first_seed, first_seed + count) that do not overlap, paired training equal ones.
     - `tfds:cycle_gan/ukiyoe2photo?split=trainA`: a TensorFlow Datasets image feature. Options:
       `split`, `feature`, `data_dir`.
+    - `cifar10:cifar-10-binary.tar.gz?labels=0,3`: CIFAR's own binary files, see `data.cifar`.
+      Options: `split`, `labels`. `cifar100:` is the same: the files tell which they are.
     - a folder (searched with its subfolders) or a glob: its images, or its films.
     - a film file: its frames.
 
@@ -67,6 +70,9 @@ def open_source(
         if kind == "scenes":
             return _open_scenes(spec, name, query, size, scene_count, cache_dir)
         return _open_tfds(spec, name, query, cache_dir)
+    if kind in ("cifar10", "cifar100"):
+        path, _, query = rest.partition("?")
+        return _open_cifar(spec, path, query)
     return _open_files(spec)
 
 
@@ -120,6 +126,13 @@ def _open_tfds(spec: str, name: str, query: str, cache_dir: str | os.PathLike | 
     from jaxstyle.data.tfds import TfdsImages
 
     return TfdsImages(name, **options)
+
+
+def _open_cifar(spec: str, path: str, query: str) -> Source:
+    options = _parse_options(spec, query, {"split": str, "labels": str})
+    if not path:
+        raise UserError(f"{spec}: name the folder or archive, such as cifar10:~/cifar-10.tar.gz")
+    return Cifar(path, **options)
 
 
 def _open_files(spec: str) -> Source:

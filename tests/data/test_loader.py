@@ -113,6 +113,54 @@ def test_pairs_that_do_not_match_are_refused():
     loader.close()
 
 
+def test_without_content_batches_hold_style_only():
+    style = flat_images(6, first=100)
+    loader = make_loader(None, style, edge_smoothing=True, **OPTIONS)
+    alone = take(loader, 4)
+    loader.close()
+    assert set(alone[0]) == {"style", "style_smooth"}
+    beside = make_loader(flat_images(4), style, **OPTIONS)
+    assert values(alone, "style") == values(take(beside, 4), "style")
+    beside.close()
+
+
+def test_several_styles_take_turns_and_are_labelled():
+    styles = [flat_images(count, first=first) for count, first in ((3, 100), (8, 120), (5, 140))]
+    loader = make_loader(flat_images(4), styles, edge_smoothing=True, **OPTIONS | {"batch_size": 4})
+    batches = take(loader, 18)
+    loader.close()
+    assert set(batches[0]) == {"content", "style", "style_label", "style_smooth"}
+    assert batches[0]["style_label"].dtype == np.int32
+    assert batches[0]["style_label"].shape == (4,)
+    labels = np.concatenate([batch["style_label"] for batch in batches])
+    assert labels.tolist() == [0, 1, 2] * 24
+    shown = np.array(values(batches, "style"))
+    assert ((shown - 100) // 20 == labels).all()
+    # Each style goes through all of its images before any comes again.
+    for label, source in enumerate(styles):
+        epochs = shown[labels == label][: 24 // len(source) * len(source)].reshape(-1, len(source))
+        for epoch in epochs:
+            assert sorted(epoch) == [image[0, 0, 0] for image in source]
+
+
+def test_one_style_in_a_list_is_one_style():
+    style = flat_images(5)
+    (batch,) = take(make_loader(flat_images(4), [style], **OPTIONS), 1)
+    assert set(batch) == {"content", "style"}
+    assert_equal_batches([batch], take(make_loader(flat_images(4), style, **OPTIONS), 1))
+
+
+def test_several_styles_resume():
+    styles = [gradients(5), gradients(3)]
+    through = make_loader(None, styles, **OPTIONS)
+    expected = take(through, 7)
+    through.close()
+    loader = make_loader(None, styles, workers=1, **OPTIONS)
+    loader.set_state({"next_batch": 3})
+    assert_equal_batches(take(loader, 4), expected[3:])
+    loader.close()
+
+
 @pytest.mark.parametrize("workers", [0, 2])
 def test_resume_continues_with_the_very_batches_that_would_have_followed(workers):
     sources = gradients(7), gradients(5)
@@ -147,6 +195,11 @@ def test_hosts_read_disjoint_parts_that_cover_everything():
     for name, everything in (("content", range(11)), ("style", range(100, 107))):
         assert sum(len(part) for part in seen[name]) == len(everything)
         assert set.union(*seen[name]) == set(everything)
+
+
+def test_no_style_is_refused():
+    with pytest.raises(UserError, match="at least one style"):
+        make_loader(flat_images(4), [], **OPTIONS)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,130 @@
+"""Style made by a teacher: a slow or an arbitrary-style model, whose results a fast one learns."""
+
+import collections
+import hashlib
+import io
+import os
+import sys
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+import jax
+import numpy as np
+from PIL import Image
+from tqdm import tqdm
+
+from jaxstyle.bundle import load_bundle
+from jaxstyle.data.images import read_image
+from jaxstyle.data.sources import Source
+from jaxstyle.errors import UserError
+from jaxstyle.realtime.controls import Settings
+from jaxstyle.realtime.engine import State, Stylizer, initial_state
+from jaxstyle.whole_file import write_whole
+
+# Results in memory that wait to be written.
+_WAITING = 8
+
+
+class Taught(Sequence[np.ndarray]):
+    """A teacher's results: `images[i]` is uint8 [H, W, 3], as large as content frame i.
+
+    Pickles as paths. Raises `UserError` at a file that is damaged or gone.
+    """
+
+    def __init__(self, paths: Sequence[Path]):
+        self.paths = list(paths)
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, i: int) -> np.ndarray:
+        return read_image(self.paths[range(len(self))[i]])
+
+
+def taught(
+    content: Source,
+    teacher: str | os.PathLike,
+    style_images: Sequence[np.ndarray] | None,
+    cache_dir: str | os.PathLike,
+    *,
+    style: int = 0,
+) -> Taught:
+    """What `teacher` makes of every content frame: a style source that is paired with `content`.
+
+    Results are PNG files below `cache_dir`/teacher, in a folder for the teacher with its style, by
+    the pixels of their frames. They are computed once: what is there already, also from a run that
+    was cut off or had other content, is kept. Frames may differ in size, and a new size compiles.
+
+    Args:
+      content: the frames.
+      teacher: a bundle of an image generator.
+      style_images: uint8 [H, W, 3] of any size, for a teacher that takes its style from an image.
+      cache_dir: the folder.
+      style: which of the teacher's styles, or of the style images.
+
+    Raises:
+      UserError: no such bundle, or one that needs other style images; or a file that cannot be
+        written.
+    """
+    style_images = list(style_images or [])
+    stylizer = Stylizer(load_bundle(teacher), style_images=style_images)
+    if not 0 <= style < len(stylizer.styles):
+        raise UserError(f"{teacher} has {len(stylizer.styles)} styles, counted from 0; no {style}")
+    identity = [Path(teacher).read_bytes(), *map(_with_shape, style_images), str(style).encode()]
+    folder = Path(cache_dir).expanduser() / "teacher" / _digest(*identity)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"cannot make the folder {folder}: {error.strerror}") from error
+    return Taught(_stylized(content, stylizer, Settings(style=style), folder))
+
+
+def _stylized(content: Source, stylizer: Stylizer, settings: Settings, folder: Path) -> list[Path]:
+    """The files of the results, in the order of the content; computes those that are missing."""
+    paths: list[Path] = []
+    seen: set[Path] = set()
+    waiting: collections.deque[Future[None]] = collections.deque()
+    state: State | None = None
+    # In a log file every update is a line.
+    interval = 1 if sys.stderr.isatty() else 30
+    frames = tqdm(
+        range(len(content)), "teacher", unit="frame", mininterval=interval, maxinterval=interval
+    )
+    # Files are compressed while the device is busy with the next frame.
+    with ThreadPoolExecutor(2) as writers:
+        for i in frames:
+            frame = content[i]
+            path = folder / f"{_digest(_with_shape(frame))}.png"
+            paths.append(path)
+            if path in seen or path.exists():
+                continue
+            seen.add(path)
+            if state is None or state.frame.shape != frame.shape:
+                state = initial_state(*frame.shape[:2])
+            state, result = stylizer.step(state, frame[None], settings)
+            waiting.append(writers.submit(_write_png, path, result))
+            if len(waiting) > _WAITING:
+                waiting.popleft().result()
+        for written in waiting:
+            written.result()
+    return paths
+
+
+def _write_png(path: Path, frames: jax.Array) -> None:
+    """Writes the one frame of uint8 [1, H, W, 3], once the device has computed it."""
+    buffer = io.BytesIO()
+    Image.fromarray(np.asarray(frames)[0]).save(buffer, "PNG", compress_level=1)
+    write_whole(path, buffer.getvalue())
+
+
+def _with_shape(image: np.ndarray) -> bytes:
+    """The pixels, and how they are arranged: two flat images may have the same bytes."""
+    return f"{image.shape}".encode() + np.ascontiguousarray(image).tobytes()
+
+
+def _digest(*parts: bytes) -> str:
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(f"{len(part)}:".encode() + part)
+    return digest.hexdigest()[:32]
