@@ -19,6 +19,7 @@ FREE_SETTINGS = {
     "keep_checkpoints",
     "tensorboard",
     "evaluation_scenes",
+    "judge",
     "licence",
     "name",
     "devices",

@@ -8,7 +8,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from ml_collections import ConfigDict
+from ml_collections import ConfigDict, FrozenConfigDict
 
 from jaxstyle.errors import UserError
 from jaxstyle.losses import adversarial
@@ -30,6 +30,10 @@ def default_config() -> ConfigDict:
     config.batch_size = 8  # over all devices together
     config.image_size = 256  # pixels, of the square crops that are trained on
     config.devices = 0  # how many devices to use; 0 is all there are
+    # Knobs beside the weights of the single terms: all terms that hold on to the content, and all
+    # that ask for the style, are multiplied by these.
+    config.content_weight = 1.0
+    config.style_weight = 1.0
 
     # Fields of the modules in jaxstyle/models; `name` chooses one. Another has other fields, so a
     # recipe replaces the whole entry: config.generator = ConfigDict({"name": "animegan2"}).
@@ -45,12 +49,24 @@ def default_config() -> ConfigDict:
         }
     )
 
+    # Progressive growing: the fraction of the run at which each stage begins, the first at 4
+    # pixels, each twice as large as the last; and the share of a later stage in which it fades in.
+    config.growth = ConfigDict({"stages": (), "fade": 0.5})
+
     # What jaxstyle.data.sources.open_source understands: a folder, a glob, a film, scenes:, tfds:
     config.data = ConfigDict(
         {
-            "content": "scenes:photo?count=2000&first_seed=0",
+            "content": "scenes:photo?count=2000&first_seed=0",  # unused by generators of noise
             "style": "scenes:cel?count=2000&first_seed=100000",
-            "paired": False,  # content[i] and style[i] belong together
+            # For a generator of several styles: a source each, in place of `style`; their names.
+            "styles": (),
+            "style_names": (),
+            "paired": False,  # content[i] and style[i], or images of the same name, belong together
+            # A bundle whose results on the content become the style, paired; and the style image
+            # of an arbitrary-style teacher.
+            "teacher": "",
+            "teacher_style": "",
+            "key_frames": 0,  # only so many frames of the content, evenly spaced; 0 is all
             "workers": 0,  # processes that load; 0 loads on threads of this one
             "crop_scale": (0.5, 1.0),  # side of the crop, relative to the image's shorter side
             "flip": True,
@@ -62,21 +78,37 @@ def default_config() -> ConfigDict:
         }
     )
 
+    # The pretrained network that perceptual terms see through: vgg19, vgg19_small or squeezenet;
+    # its weights, a file or an https:// address, and their SHA-256, which an address needs.
+    config.features = ConfigDict({"network": "vgg19", "weights": "", "sha256": ""})
+
     config.losses = ConfigDict(
         {
-            # kind: bce, lsgan, hinge or wgan. smooth_weight: of edge-smoothed style frames as a
-            # second kind of fake, which teaches the discriminator to ask for crisp lines.
+            # kind: bce, lsgan, hinge or wgan. The discriminator's loss on real and fake frames has
+            # weights, too, and there are further kinds of fakes: edge-smoothed style frames, which
+            # teach it to ask for crisp lines (smooth_grey: in grey), and grey style frames, so that
+            # colour counts. conditional: it sees the content beside the result (pix2pix). pool: so
+            # many earlier results, of which it sees some instead of new ones.
             "adversarial": {
                 "kind": "lsgan",
                 "weight": 1.0,
                 "schedule": CONSTANT,
+                "real_weight": 1.0,
+                "fake_weight": 1.0,
                 "smooth_weight": 0.0,
+                "smooth_grey": False,
+                "grey_weight": 0.0,
+                "conditional": False,
+                "pool": 0,
             },
             # On the discriminator. R1 is computed in one of `every` updates only, at `every` times
             # the weight; the gradient penalty is WGAN-GP's.
             "r1": {"weight": 0.0, "schedule": CONSTANT, "every": 16},
             "gradient_penalty": {"weight": 0.0, "schedule": CONSTANT},
+            # On the discriminator, ProGAN's: keeps the logits of real frames from drifting.
+            "drift": {"weight": 0.0, "schedule": CONSTANT},
             # Content. layers: which feature maps of the generator, counted from the shallowest.
+            # flip: the input of half the images is mirrored for the reference (FastCUT).
             "patch_nce": {
                 "weight": 1.0,
                 "schedule": CONSTANT,
@@ -84,23 +116,77 @@ def default_config() -> ConfigDict:
                 "patches": 256,
                 "width": 256,
                 "temperature": 0.07,
+                "flip": False,
             },
-            "color": {"weight": 0.0, "schedule": CONSTANT},
-            "total_variation": {"weight": 0.0, "schedule": CONSTANT},
+            # Content, by the features of `config.features`: mean absolute difference, or LPIPS with
+            # the linear heads in a file. target: what the output is to look like, content or, where
+            # data are paired, style.
+            "perceptual": {
+                "weight": 0.0,
+                "schedule": CONSTANT,
+                "layers": ("conv4_4",),
+                "target": "content",
+            },
+            "lpips": {"weight": 0.0, "schedule": CONSTANT, "heads": "", "target": "content"},
+            # A second generator translates back (CycleGAN); a frame of the target stays as it is.
+            "cycle": {"weight": 0.0, "schedule": CONSTANT},
+            "identity": {"weight": 0.0, "schedule": CONSTANT},
+            # Colours of the content. space: yuv (AnimeGANv2) or lab (AnimeGANv3).
+            "color": {"weight": 0.0, "schedule": CONSTANT, "space": "yuv"},
+            # squared: AnimeGAN's, which favours blur; otherwise flat tones with crisp edges.
+            "total_variation": {"weight": 0.0, "schedule": CONSTANT, "squared": False},
+            # Style, by features: Gram matrices (grey: of the style in grey, so of its texture
+            # alone), with a weight for each layer; or their means and deviations (AdaIN).
+            "gram": {
+                "weight": 0.0,
+                "schedule": CONSTANT,
+                "layers": ("conv4_4",),
+                "layer_weights": (1.0,),
+                "grey": False,
+            },
+            "statistics": {"weight": 0.0, "schedule": CONSTANT, "layers": ("relu4_1",)},
+            # Style, arbitrary: the result's style code is nearer its own style's than the others'
+            # of the batch (MicroAST).
+            "style_contrast": {"weight": 0.0, "schedule": CONSTANT},
+            # AnimeGANv3's second tail, with its own discriminator: the weights of its terms. layer:
+            # where its perceptual terms compare.
+            "support": {
+                "weight": 0.0,
+                "schedule": CONSTANT,
+                "layer": "conv4_4",
+                "adversarial": 1.0,
+                "perceptual": 0.5,
+                "gram": 1.0,  # of features less their means
+                "gram_layers": ("conv2_2", "conv3_3", "conv4_4"),
+                "gram_layer_weights": (0.1, 5.0, 25.0),
+                "superpixels": 0.5,
+                "color": 10.0,
+                "total_variation": 1e-3,
+                # Of its discriminator; smooth: edge-smoothed style frames as fakes.
+                "real_weight": 0.5,
+                "fake_weight": 1.0,
+                "smooth_weight": 2.0,
+            },
+            # ... and what the main tail learns from it: L1 to the support's picture, smoothed.
+            "smoothed_support": {"weight": 0.0, "schedule": CONSTANT},
             # Colours of the style: sliced Wasserstein distance between batches of block means.
             "palette": {"weight": 0.0, "schedule": CONSTANT, "block": 8},
             # Temporal. pixels: the largest shift; the standard deviation of the warp's motion.
             "shift": {"weight": 0.0, "schedule": SECOND_HALF_RAMP, "pixels": 16},
             "warp": {"weight": 0.0, "schedule": SECOND_HALF_RAMP, "pixels": 4.0, "noise": 0.02},
-            # Paired data only: mean absolute difference from the paired style frame.
+            # Paired data only: mean absolute difference from the paired style frame, of pixels and
+            # of the differences of neighbouring pixels.
             "paired_l1": {"weight": 0.0, "schedule": CONSTANT},
+            "paired_gradient": {"weight": 0.0, "schedule": CONSTANT},
         }
     )
 
     adam = {"learning_rate": 2e-4, "schedule": LINEAR_DECAY, "b1": 0.5, "b2": 0.999}
     config.optimizer = ConfigDict({"generator": dict(adam), "discriminator": dict(adam)})
     config.ema_decay = 0.999  # of the averaged generator that samples and bundles use
-    config.initial_steps = 0  # steps at first in which the generator only learns to reproduce
+    # Steps at first in which the generator only learns to reproduce, and their learning rate.
+    config.initial_steps = 0
+    config.initial_learning_rate = 2e-4
     config.generator_every = 1  # update the generator every so many steps
     config.discriminator_every = 1
 
@@ -108,9 +194,16 @@ def default_config() -> ConfigDict:
     config.sample_every = 500
     config.checkpoint_every = 1000
     config.keep_checkpoints = 3
+    config.judge = True  # the bundle carries the discriminator, for `stylize --judge`
     config.tensorboard = False  # also write event files; needs the extra `tensorboard`
     config.evaluation_scenes = 0  # held-out scenes to compare with the true cel frames at the end
     return config.lock()
+
+
+def needs_smooth_frames(config: ConfigDict | FrozenConfigDict) -> bool:
+    """Whether a discriminator is shown edge-smoothed style frames."""
+    of_support = config.losses.support.weight * config.losses.support.smooth_weight
+    return config.losses.adversarial.smooth_weight > 0 or of_support > 0
 
 
 def check_config(config: ConfigDict) -> None:
@@ -123,11 +216,13 @@ def check_config(config: ConfigDict) -> None:
         _require(config[name] >= 1, name, config[name], "at least 1")
     for name in ("log_every", "sample_every", "checkpoint_every", "keep_checkpoints"):
         _require(config[name] >= 1, name, config[name], "at least 1")
-    for name in ("seed", "devices", "initial_steps", "evaluation_scenes"):
+    for name in ("seed", "devices", "initial_steps", "initial_learning_rate", "evaluation_scenes"):
+        _require(config[name] >= 0, name, config[name], "0 or more")
+    for name in ("content_weight", "style_weight"):
         _require(config[name] >= 0, name, config[name], "0 or more")
     # Every architecture here has a stride that divides 16.
     size = config.image_size
-    _require(size >= 32 and size % 16 == 0, "image_size", size, "a multiple of 16, 32 or more")
+    _require(size >= 16 and size % 16 == 0, "image_size", size, "a multiple of 16, 16 or more")
     _require(0 <= config.ema_decay < 1, "ema_decay", config.ema_decay, "in [0, 1)")
     both = math.gcd(config.generator_every, config.discriminator_every)
     _require(both == 1, "generator_every", config.generator_every, "coprime to discriminator_every")
@@ -142,18 +237,55 @@ def check_config(config: ConfigDict) -> None:
         for moment in ("b1", "b2"):
             value = settings[moment]
             _require(0 <= value < 1, f"optimizer.{name}.{moment}", value, "in [0, 1)")
+    _check_data(config.data)
+    _check_growth(config)
     _check_losses(config)
+    _check_feature_losses(config.losses, config.data.paired or bool(config.data.teacher))
     for name, settings in [*config.losses.items(), *config.optimizer.items()]:
         _check_schedule(name, settings.schedule)
+
+
+def _check_data(data: ConfigDict) -> None:
+    _require(data.key_frames >= 0, "data.key_frames", data.key_frames, "0 or more")
+    if data.styles:
+        one_each = len(data.style_names) in (0, len(data.styles))
+        _require(one_each, "data.style_names", data.style_names, "a name for each of data.styles")
+        alone = not (data.paired or data.teacher)
+        _require(alone, "data.styles", data.styles, "empty where data are paired or have a teacher")
+    if data.teacher_style:
+        _require(bool(data.teacher), "data.teacher", "empty", "a bundle where it has a style image")
+    if data.key_frames:
+        pairs = data.paired or bool(data.teacher)
+        _require(pairs, "data.key_frames", data.key_frames, "0 unless data are paired")
+
+
+def _check_growth(config: ConfigDict) -> None:
+    stages, fade = config.growth.stages, config.growth.fade
+    _require(0 < fade <= 1, "growth.fade", fade, "in (0, 1]")
+    if not stages:
+        return
+    rising = _all_numbers(stages) and stages[0] == 0 and list(stages) == sorted(set(stages))
+    _require(rising and stages[-1] < 1, "growth.stages", stages, "rising from 0, below 1")
+    last = 4 * 2 ** (len(stages) - 1)
+    _require(
+        config.image_size == last, "image_size", config.image_size, f"{last}, the last stage's"
+    )
 
 
 def _check_losses(config: ConfigDict) -> None:
     losses = config.losses
     for name, settings in losses.items():
         _require(settings.weight >= 0, f"losses.{name}.weight", settings.weight, "0 or more")
-    kind, smooth_weight = losses.adversarial.kind, losses.adversarial.smooth_weight
+    kind, pool = losses.adversarial.kind, losses.adversarial.pool
     _require(kind in adversarial.KINDS, "losses.adversarial.kind", kind, adversarial.KINDS)
-    _require(smooth_weight >= 0, "losses.adversarial.smooth_weight", smooth_weight, "0 or more")
+    for name in ("real_weight", "fake_weight", "smooth_weight", "grey_weight"):
+        value = losses.adversarial[name]
+        _require(value >= 0, f"losses.adversarial.{name}", value, "0 or more")
+    large = pool == 0 or pool >= config.batch_size
+    _require(large, "losses.adversarial.pool", pool, "0, or batch_size or more")
+    if losses.adversarial.conditional:
+        # The pool does not keep the content that its results belong to.
+        _require(pool == 0, "losses.adversarial.pool", pool, "0 where it is conditional")
     _require(losses.r1.every >= 1, "losses.r1.every", losses.r1.every, "at least 1")
     for name in ("patches", "width"):
         value = losses.patch_nce[name]
@@ -174,8 +306,29 @@ def _check_losses(config: ConfigDict) -> None:
         # What is compared is what the shift leaves, without a margin of 8 on each side.
         fits = pixels <= config.image_size - 32
         _require(fits, "losses.shift.pixels", pixels, "32 less than image_size, or smaller")
-    if losses.paired_l1.weight > 0:
-        _require(config.data.paired, "data.paired", False, "True where losses.paired_l1 is on")
+    if losses.paired_l1.weight > 0 or losses.paired_gradient.weight > 0:
+        paired = config.data.paired or config.data.teacher
+        _require(paired, "data.paired", False, "True where losses.paired_l1 or _gradient is on")
+
+
+def _check_feature_losses(losses: ConfigDict, paired: bool) -> None:
+    space = losses.color.space
+    _require(space in ("yuv", "lab"), "losses.color.space", space, "yuv or lab")
+    for name in ("perceptual", "lpips"):
+        target = losses[name].target
+        known = ("content", "style") if paired else ("content",)
+        _require(target in known, f"losses.{name}.target", target, f"one of {known}")
+    for name in ("perceptual", "gram", "statistics"):
+        layers = losses[name].layers
+        named = len(layers) > 0 and all(isinstance(layer, str) for layer in layers)
+        _require(named, f"losses.{name}.layers", layers, "names of layers, such as ('conv4_4',)")
+    for entry, prefix in ((losses.gram, ""), (losses.support, "gram_")):
+        weights, layers = entry[f"{prefix}layer_weights"], entry[f"{prefix}layers"]
+        fits = _all_numbers(weights) and len(weights) == len(layers)
+        _require(fits, f"losses.*.{prefix}layer_weights", weights, f"a number for each of {layers}")
+    for name, value in losses.support.items():
+        if isinstance(value, int | float):
+            _require(value >= 0, f"losses.support.{name}", value, "0 or more")
 
 
 def _check_keys(config: Mapping[str, Any], default: Mapping[str, Any], prefix: str = "") -> None:

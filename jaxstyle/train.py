@@ -9,15 +9,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import flax.linen as nn
 import jax
-import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict, FrozenConfigDict
 from tqdm import tqdm
 
 import jaxstyle
-from jaxstyle import sharding, steps
+from jaxstyle import features, sharding, steps
 from jaxstyle.bundle import save_bundle
 from jaxstyle.checkpoint import (
     Checkpoints,
@@ -25,18 +23,20 @@ from jaxstyle.checkpoint import (
     has_checkpoint,
     write_config,
 )
-from jaxstyle.config import check_config
-from jaxstyle.data.augment import random_resized_crop
+from jaxstyle.config import check_config, needs_smooth_frames
 from jaxstyle.data.loader import make_loader
-from jaxstyle.data.sources import Source, open_source
+from jaxstyle.data.sources import Source
 from jaxstyle.errors import UserError
 from jaxstyle.evaluation.held_out import compare_with_truth, held_out_scenes
 from jaxstyle.interrupt import StopRequest
 from jaxstyle.metrics import MetricsWriter, RecentFigures
-from jaxstyle.realtime.engine import stylize
+from jaxstyle.models.examples import takes_noise
+from jaxstyle.models.growth import grown, standing_statistics
+from jaxstyle.networks import Networks, build_networks
+from jaxstyle.previews import PREVIEW_ROWS, Previews
 from jaxstyle.samples import contact_sheet, write_png
+from jaxstyle.training_data import open_training_data, style_names
 
-_SAMPLE_ROWS = 4  # of a contact sheet
 _EVALUATION_SIZE = 256  # pixels, of held-out scenes
 
 
@@ -61,15 +61,18 @@ def train(config: ConfigDict, workdir: str | os.PathLike) -> None:
     say(f"devices: {mesh.size} x {mesh.devices.flat[0].device_kind}")
 
     # ---- State -------------------------------------------------------------------------------
-    networks = steps.build_networks(config)
+    networks = build_networks(config)
+    pretrained = sharding.replicate(_load_pretrained(networks, config), mesh)
     init = jax.jit(functools.partial(steps.init_state, networks, config))
     state = sharding.replicate(init(jax.random.key(config.seed)), mesh)
     parameters = sum(leaf.size for leaf in jax.tree.leaves(state.generator))
     say(f"generator: {config.generator.name}, {parameters:,} parameters")
 
     # ---- Data --------------------------------------------------------------------------------
-    content, style = (_open_source(config, domain) for domain in ("content", "style"))
-    say(f"data: {len(content)} content frames, {len(style)} style frames")
+    needs_content = not takes_noise(networks.generator)
+    content, style = open_training_data(config, needs_content=needs_content, say=say)
+    counts = _frame_counts(content, style)
+    say(f"data: {counts['content']} content frames, {counts['style']} style frames")
     batches = make_loader(
         content,
         style,
@@ -78,8 +81,8 @@ def train(config: ConfigDict, workdir: str | os.PathLike) -> None:
         seed=config.seed,
         workers=config.data.workers,
         crop_scale=config.data.crop_scale,
-        paired=config.data.paired,
-        edge_smoothing=config.losses.adversarial.smooth_weight > 0,
+        paired=config.data.paired or bool(config.data.teacher),
+        edge_smoothing=needs_smooth_frames(config),
         shard_index=jax.process_index(),
         shard_count=jax.process_count(),
     )
@@ -89,7 +92,7 @@ def train(config: ConfigDict, workdir: str | os.PathLike) -> None:
     first_step = checkpoints.latest_step() or 0
     if first_step:
         state, data_state = checkpoints.restore(first_step, state)
-        _check_same_length(data_state, len(content), len(style))
+        _check_same_length(data_state, counts)
         batches.set_state(data_state["batches"])
         say(f"going on from step {first_step} in {workdir}")
     if is_writer:
@@ -97,8 +100,9 @@ def train(config: ConfigDict, workdir: str | os.PathLike) -> None:
 
     # ---- Loop --------------------------------------------------------------------------------
     run_step = _compiled_steps(networks, config)
-    generate = _generate(networks.generator)
-    sample = _sample_images(content, style, config)
+    previews = Previews(
+        networks.generator, content, style, image_size=config.image_size, seed=config.seed
+    )
     recent = RecentFigures()
     previous = None
     stopping = False
@@ -116,7 +120,7 @@ def train(config: ConfigDict, workdir: str | os.PathLike) -> None:
         since = time.monotonic()
         for done in range(first_step + 1, config.steps + 1):
             batch = sharding.split_batch(next(batches), mesh)
-            state, figures = run_step(done - 1)(state, batch)
+            state, figures = run_step(done - 1)(state, batch, pretrained)
             recent.add(done, figures)
             # One step computes while the next batch is made; more ahead would only hide progress.
             jax.block_until_ready(previous)
@@ -132,19 +136,14 @@ def train(config: ConfigDict, workdir: str | os.PathLike) -> None:
                 progress.set_postfix_str(_postfix(means))
                 writer.write(done, means)
             if is_writer and due(config.sample_every):
-                sheet = _sample_sheet(generate, jax.device_get(state.ema), sample)
+                sheet = previews.sheet(jax.device_get(state.ema), _stage(done, config))
                 write_png(workdir / "samples" / f"{done:07d}.png", sheet)
             if due(config.checkpoint_every) or stopping:
                 # What is not finite must never become a checkpoint.
                 recent.check_finite()
-                data_state = {
-                    "batches": batches.get_state(),
-                    "content": len(content),
-                    "style": len(style),
-                }
-                checkpoints.save(done, state, data_state)
+                checkpoints.save(done, state, {"batches": batches.get_state(), **counts})
                 if is_writer:
-                    _save_bundle(workdir, config, done, jax.device_get(state.ema), figures={})
+                    _save_bundle(workdir, networks, config, state, done, figures={})
             if stopping:
                 break
     if stopping and done < config.steps:
@@ -154,26 +153,38 @@ def train(config: ConfigDict, workdir: str | os.PathLike) -> None:
     # ---- End ---------------------------------------------------------------------------------
     if is_writer:
         # Also when a run that was cut off here is started again with nothing left to train.
-        averaged = jax.device_get(state.ema)
         figures = {}
         if config.evaluation_scenes:
-            stylized = functools.partial(generate, averaged)
+            stylized = functools.partial(previews.stylized, jax.device_get(state.ema))
             figures = _evaluate_held_out(stylized, config.evaluation_scenes, workdir)
             say(_held_out_report(config.evaluation_scenes, figures))
-        _save_bundle(workdir, config, config.steps, averaged, figures)
+        _save_bundle(workdir, networks, config, state, config.steps, figures)
     say(f"done: {workdir / 'model.safetensors'}")
 
 
-def _open_source(config: FrozenConfigDict, domain: str) -> Source:
-    cache_dir = config.data.cache_dir or "~/.cache/jaxstyle"
-    # Crops are taken out of frames half as large again, so that they can differ.
-    size = round(1.5 * config.image_size)
-    return open_source(config.data[domain], size=size, cache_dir=Path(cache_dir).expanduser())
+def _load_pretrained(networks: Networks, config: FrozenConfigDict) -> dict[str, Any]:
+    """The parameters of what perceptual terms see through; empty without such terms."""
+    if networks.features is None:
+        return {}
+    cache_dir = Path(config.data.cache_dir or "~/.cache/jaxstyle").expanduser()
+    chosen = config.features
+    _, parameters = features.load(
+        chosen.network, chosen.weights, chosen.sha256, cache_dir=cache_dir
+    )
+    pretrained = {"features": parameters}
+    if config.losses.lpips.weight > 0:
+        pretrained["lpips_heads"] = features.load_lpips_heads(config.losses.lpips.heads)
+    return pretrained
 
 
-def _check_same_length(data_state: dict[str, Any], content: int, style: int) -> None:
+def _frame_counts(content: Source | None, style: Source | list[Source]) -> dict[str, int]:
+    styles = style if isinstance(style, list) else [style]
+    return {"content": len(content) if content else 0, "style": sum(map(len, styles))}
+
+
+def _check_same_length(data_state: dict[str, Any], counts: dict[str, int]) -> None:
     """Raises `UserError` if files came or went: the stream of batches would be another one."""
-    for domain, count in (("content", content), ("style", style)):
+    for domain, count in counts.items():
         if data_state[domain] != count:
             raise UserError(
                 f"config.data.{domain} had {data_state[domain]} frames when this was saved, and "
@@ -181,9 +192,12 @@ def _check_same_length(data_state: dict[str, Any], content: int, style: int) -> 
             )
 
 
-def _compiled_steps(
-    networks: steps.Networks, config: FrozenConfigDict
-) -> Callable[[int], Callable]:
+def _stage(done: int, config: FrozenConfigDict) -> int | None:
+    """The stage that a growing generator is in after so many steps."""
+    return steps.updates_at(done - 1, config).stage
+
+
+def _compiled_steps(networks: Networks, config: FrozenConfigDict) -> Callable[[int], Callable]:
     """Returns step number -> the jitted step that makes that step's updates."""
 
     @functools.cache
@@ -196,42 +210,16 @@ def _compiled_steps(
     return lambda step: compiled(steps.updates_at(step, config))
 
 
-def _generate(generator: nn.Module) -> Callable[[Any, np.ndarray], np.ndarray]:
-    """Returns (parameters, uint8 [N, S, S, 3]) -> the stylized images, uint8 of the same shape.
-
-    The parameters are the host's own copy, so that one process of several can call it alone.
-    """
-    jitted = jax.jit(functools.partial(stylize, generator))
-    full_strength = jnp.ones(())
-    return lambda parameters, images: np.asarray(jitted(parameters, images, full_strength))
-
-
-def _sample_images(
-    content: Source, style: Source, config: FrozenConfigDict
-) -> tuple[np.ndarray, np.ndarray]:
-    """The same few content and style images for every contact sheet, as large squares."""
-    rng = np.random.default_rng(config.seed)
-    side = max(config.image_size, 256)
-
-    def squares(source):
-        indices = np.linspace(0, len(source) - 1, _SAMPLE_ROWS).round().astype(int)
-        images = (source[int(i)] for i in indices)
-        return np.stack([random_resized_crop(image, side, (1.0, 1.0), rng) for image in images])
-
-    return squares(content), squares(style)
-
-
-def _sample_sheet(
-    generate: Callable, parameters: Any, sample: tuple[np.ndarray, np.ndarray]
-) -> np.ndarray:
-    """Rows of input | output | a frame of the style, uint8 [H, W, 3]."""
-    content, style = sample
-    return contact_sheet([content, generate(parameters, content), style])
-
-
 def _save_bundle(
-    workdir: Path, config: FrozenConfigDict, step: int, parameters: Any, figures: dict[str, float]
+    workdir: Path,
+    networks: Networks,
+    config: FrozenConfigDict,
+    state: steps.TrainState,
+    step: int,
+    figures: dict[str, float],
 ) -> None:
+    stage = _stage(step, config)
+    generator, parameters = grown(networks.generator, jax.device_get(state.ema), stage)
     metadata = {
         "name": config.name,
         "licence": config.licence,
@@ -241,7 +229,26 @@ def _save_bundle(
         "figures": figures,
         "jaxstyle": jaxstyle.__version__,
     }
-    save_bundle(workdir / "model.safetensors", parameters, metadata)
+    if stage is not None:
+        metadata["generator"]["image_size"] = generator.image_size
+    if config.data.styles:
+        metadata["styles"] = style_names(config.data)
+    judge = None
+    is_whole = generator == networks.generator
+    if config.judge and config.losses.adversarial.weight > 0 and is_whole:
+        metadata["discriminator"] = config.discriminator.to_dict()
+        metadata["discriminator_conditional"] = config.losses.adversarial.conditional
+        judge = {
+            "params": jax.device_get(state.discriminators["main"]),
+            "batch_stats": jax.device_get(state.discriminator_stats["main"]),
+        }
+    save_bundle(
+        workdir / "model.safetensors",
+        parameters,
+        metadata,
+        statistics=standing_statistics(generator, parameters),
+        discriminator=judge,
+    )
 
 
 def _progress_bar(first_step: int, steps_in_all: int, visible: bool) -> tqdm:
@@ -270,9 +277,9 @@ def _evaluate_held_out(
     """Figures on held-out scenes; samples/held_out.png has rows of input | output | truth."""
     photos, cels = held_out_scenes(count, _EVALUATION_SIZE)
     # A few at a time, as many as a contact sheet has.
-    batches = range(0, count, _SAMPLE_ROWS)
-    outputs = np.concatenate([stylized(photos[i : i + _SAMPLE_ROWS]) for i in batches])
-    sheet = contact_sheet([frames[:_SAMPLE_ROWS] for frames in (photos, outputs, cels)])
+    batches = range(0, count, PREVIEW_ROWS)
+    outputs = np.concatenate([stylized(photos[i : i + PREVIEW_ROWS]) for i in batches])
+    sheet = contact_sheet([frames[:PREVIEW_ROWS] for frames in (photos, outputs, cels)])
     write_png(workdir / "samples" / "held_out.png", sheet)
     return compare_with_truth(photos, outputs, cels)
 

@@ -11,13 +11,14 @@ from jaxstyle import sharding, steps
 from jaxstyle.config import default_config
 from jaxstyle.errors import UserError
 from jaxstyle.losses import adversarial
+from jaxstyle.networks import build_networks
 
 BOTH = steps.Updates(generator=True, discriminator=True, adversarial=True, r1=False)
 ONLY_GENERATOR = dataclasses.replace(BOTH, discriminator=False)
 ONLY_DISCRIMINATOR = dataclasses.replace(BOTH, generator=False)
 
-GENERATOR_FIELDS = ("generator", "heads", "ema", "generator_optimizer")
-DISCRIMINATOR_FIELDS = ("discriminator", "discriminator_stats", "discriminator_optimizer")
+GENERATOR_FIELDS = ("generator", "helpers", "ema", "generator_optimizer")
+DISCRIMINATOR_FIELDS = ("discriminators", "discriminator_stats", "discriminator_optimizer")
 
 
 def tiny(**changes) -> FrozenConfigDict:
@@ -59,14 +60,18 @@ class Trainer:
 
     def __init__(self, config: FrozenConfigDict, initial: steps.TrainState | None = None):
         self.config = config
-        self.networks = steps.build_networks(config)
+        self.networks = build_networks(config)
         self.init = jit(functools.partial(steps.init_state, self.networks, config))
         self.initial = initial or self.init(jax.random.key(1))
         self.step = functools.cache(self._step)
 
     def _step(self, updates: steps.Updates, donate: bool = False):
         step = functools.partial(
-            steps.train_step, networks=self.networks, config=self.config, updates=updates
+            steps.train_step,
+            pretrained={},
+            networks=self.networks,
+            config=self.config,
+            updates=updates,
         )
         return jit(step, donate_argnums=0 if donate else ())
 
@@ -129,7 +134,7 @@ def test_the_discriminators_update_leaves_the_generator_as_it_is(with_nce, batch
         assert_same(getattr(alone, field), getattr(with_nce.initial, field))
     for field in DISCRIMINATOR_FIELDS:
         assert_close(getattr(alone, field), getattr(full, field))
-    assert moved(with_nce.initial.discriminator, alone.discriminator)
+    assert moved(with_nce.initial.discriminators, alone.discriminators)
     assert moved(with_nce.initial.discriminator_stats, alone.discriminator_stats)
     assert {name.split("/")[0] for name in figures} == {"d"}
 
@@ -138,7 +143,7 @@ def test_the_heads_learn_with_the_generator(with_nce, batch):
     # The second step: the initial generator is the identity, of which only the head learns.
     state, _ = with_nce.step(BOTH)(with_nce.initial, batch)
     after, _ = with_nce.step(BOTH)(state, batch)
-    assert moved(state.heads, after.heads)
+    assert moved(state.helpers, after.helpers)
 
 
 @pytest.fixture(scope="module")
@@ -155,7 +160,7 @@ def changes_of(trainer: Trainer, step: int, batch) -> tuple[dict, dict]:
     """What a first step of the optimizers at that step of the run adds; and its figures."""
     before = trainer.initial.replace(step=jnp.asarray(step, jnp.int32))
     after, figures = trainer.step(BOTH)(before, batch)
-    pairs = [(getattr(after, n), getattr(before, n)) for n in ("generator", "discriminator")]
+    pairs = [(getattr(after, n), getattr(before, n)) for n in ("generator", "discriminators")]
     return [jax.tree.map(lambda a, b: a - b, *pair) for pair in pairs], figures
 
 
@@ -167,10 +172,12 @@ def test_the_discriminators_update_follows_its_own_gradient(without_chance, batc
     fake = networks.generator.apply({"params": state.generator}, content)
 
     def loss(parameters):
-        judge = functools.partial(networks.discriminator.apply, {"params": parameters})
+        judge = functools.partial(
+            networks.discriminators["main"].apply, {"params": parameters["main"]}
+        )
         return jnp.mean((judge(real) - 1) ** 2) + jnp.mean(judge(fake) ** 2)
 
-    total, gradient = jit(jax.value_and_grad(loss))(state.discriminator)
+    total, gradient = jit(jax.value_and_grad(loss))(state.discriminators)
     (_, change), figures = changes_of(without_chance, 0, batch)
     np.testing.assert_allclose(figures["d/total"], total, rtol=1e-5)
 
@@ -219,7 +226,7 @@ def test_initial_steps_learn_to_reproduce(plain, batch):
     config = tiny(initial_steps=2)
     state, figures = plain.step(steps.updates_at(0, config))(plain.initial, batch)
     assert set(figures) == {"g/reconstruction", "g/total", "g/gradient_norm"}
-    assert_same(state.discriminator, plain.initial.discriminator)
+    assert_same(state.discriminators, plain.initial.discriminators)
     # The untrained generator is the identity already; a spoilt one learns to be it.
     spoilt = jax.tree.map(lambda p: p + 0.02, plain.initial.generator)
     state, losses = plain.initial.replace(generator=spoilt), []
@@ -325,7 +332,7 @@ def test_the_discriminator_learns_to_tell_style_from_output(plain, batch):
 
 def test_feature_maps_that_the_generator_lacks_are_refused():
     config = tiny(**{"losses.patch_nce.weight": 1.0, "losses.patch_nce.layers": (0, 1, 3, 5)})
-    networks = steps.build_networks(config)
+    networks = build_networks(config)
     init = functools.partial(steps.init_state, networks, config)
     with pytest.raises(UserError, match=r"patch_nce\.layers.* 0 to 3"):
         jax.eval_shape(init, jax.random.key(0))
@@ -398,8 +405,8 @@ def test_four_devices_give_the_parameters_of_one(lazy_r1, batch):
     # Sums over the batch add up in another order. Six steps move a parameter by up to 1.2e-3.
     assert_close(four.generator, one.generator, atol=2e-5, rtol=0)
     assert_close(four.ema, one.ema, atol=2e-5, rtol=0)
-    assert_close(four.heads, one.heads, atol=2e-5, rtol=0)
-    assert_close(four.discriminator, one.discriminator, atol=2e-5, rtol=0)
+    assert_close(four.helpers, one.helpers, atol=2e-5, rtol=0)
+    assert_close(four.discriminators, one.discriminators, atol=2e-5, rtol=0)
     assert_close(four.discriminator_stats, one.discriminator_stats, atol=1e-4, rtol=1e-3)
     assert_same(four.key, one.key)
     assert int(four.step) == int(one.step) == 6

@@ -11,7 +11,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from jax.experimental.compilation_cache import compilation_cache
 from ml_collections import ConfigDict, FrozenConfigDict
 
 from jaxstyle import sharding, steps
@@ -21,32 +20,16 @@ from jaxstyle.config import default_config
 from jaxstyle.errors import UserError
 from jaxstyle.interrupt import Stopped
 from jaxstyle.metrics import MetricsWriter
+from jaxstyle.networks import build_networks
 from jaxstyle.train import train
 
 STEPS = 6
 
 
 @pytest.fixture(scope="module", autouse=True)
-def compiled_programs(tmp_path_factory):
-    """All runs here are of one program: it is compiled once, also for child processes.
-
-    And quickly, for it runs a few steps only.
-    """
-    folder = str(tmp_path_factory.mktemp("compiled"))
-    settings = {
-        "jax_compilation_cache_dir": folder,
-        "jax_persistent_cache_min_compile_time_secs": 0,
-        "jax_persistent_cache_min_entry_size_bytes": -1,
-        "jax_disable_most_optimizations": True,
-    }
-    before = {name: jax.config.values[name] for name in settings}
-    for name, value in settings.items():
-        jax.config.update(name, value)
-    compilation_cache.reset_cache()
-    yield {name.upper(): str(value) for name, value in settings.items()}
-    for name, value in before.items():
-        jax.config.update(name, value)
-    compilation_cache.reset_cache()
+def compiled_programs(quick_compilation):
+    """All runs here are of one program, which child processes share."""
+    return quick_compilation
 
 
 @pytest.fixture(scope="module")
@@ -114,7 +97,7 @@ def metrics(workdir) -> list[dict]:
 def last_state(config, compiled_programs):
     """Reads the arrays of a run's last checkpoint; the PRNG key as the numbers it is made of."""
     frozen = FrozenConfigDict(config)
-    init = functools.partial(steps.init_state, steps.build_networks(frozen), frozen)
+    init = functools.partial(steps.init_state, build_networks(frozen), frozen)
     blank = sharding.replicate(jax.jit(init)(jax.random.key(0)), sharding.make_mesh(1, 4))
 
     def read(workdir) -> steps.TrainState:

@@ -1,0 +1,268 @@
+"""What the generator minimises: one function a term, and the table that a config chooses from."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from ml_collections import FrozenConfigDict
+
+from jaxstyle.features import LPIPS_LAYERS
+from jaxstyle.losses import adversarial, color, contrastive, paired, perceptual, temporal
+from jaxstyle.losses.palette import palette_distance
+from jaxstyle.losses.smoothing import superpixels
+from jaxstyle.objectives.outputs import Images, Outputs, Players, judged_pairs, run_generators
+
+Terms = dict[str, jax.Array]
+Term = Callable[[Players, Outputs, Images, Any, jax.Array], jax.Array]
+
+# Pixels at the border of a crop that see most of its padding, and are not compared.
+_MARGIN = 8
+
+
+def generator_terms(
+    players: Players, images: Images, key: jax.Array, *, use_adversarial: bool
+) -> tuple[Terms, Outputs]:
+    """Each term of the generator's loss that has a weight, and the generators' results.
+
+    Without `use_adversarial` the generator only learns to reproduce: what the perceptual content
+    term sees, or where that is off the pixels themselves.
+    """
+    losses = players.config.losses
+    outputs = run_generators(players, images)
+    if not use_adversarial:
+        return _reproduction_terms(players, outputs, images, key), outputs
+    terms: Terms = {}
+    for i, (name, term) in enumerate(_TERMS.items()):
+        settings = losses[name]
+        if settings.weight > 0:
+            value = term(players, outputs, images, settings, jax.random.fold_in(key, i))
+            parts = value if isinstance(value, dict) else {name: value}
+            terms |= parts
+    return terms, outputs
+
+
+def _reproduction_terms(players: Players, outputs: Outputs, images: Images, key) -> Terms:
+    losses, content = players.config.losses, images["content"]
+    if losses.perceptual.weight == 0:
+        return {"reconstruction": jnp.abs(outputs.fake - content).mean()}
+    terms = {"perceptual": _perceptual(players, outputs, images, losses.perceptual, key)}
+    if outputs.support is not None:
+        layer = losses.support.layer
+        seen, target = (players.see(x, (layer,)) for x in (outputs.support, content))
+        terms["support/perceptual"] = perceptual.content_l1(seen[layer], target[layer])
+    return terms
+
+
+def _adversarial(players, outputs, images, settings, key):
+    """For every discriminator but the support's, which has a weight of its own."""
+    pairs = judged_pairs(players, outputs, images)
+    names = [name for name in pairs if name != "support"]
+    losses = [
+        adversarial.generator_loss(settings.kind, players.judge(name, pairs[name][1], images))
+        for name in names
+    ]
+    return sum(losses[1:], losses[0])
+
+
+def _patch_nce(players, outputs, images, settings, key):
+    position_key, flip_key = jax.random.split(key)
+    content, condition = images["content"], outputs.condition
+    maps = outputs.maps
+    if settings.flip:
+        # FastCUT: what a patch is must not depend on whether the picture is mirrored.
+        flip = jax.random.bernoulli(flip_key, 0.5, (content.shape[0], 1, 1, 1))
+        mirrored = jnp.where(flip, content[:, :, ::-1], content)
+        _, maps = players.generate(mirrored, *condition, return_features=True)
+        maps = tuple(jnp.where(flip, m[:, :, ::-1], m) for m in maps)
+    _, fake_maps = players.generate(outputs.fake, *condition, return_features=True)
+    reference = tuple(maps[i] for i in settings.layers)
+    query = tuple(fake_maps[i] for i in settings.layers)
+    shapes = tuple(m.shape[1:3] for m in reference)
+    positions = contrastive.sample_positions(position_key, shapes, settings.patches)
+    project = players.networks.helpers["heads"].apply
+    parameters = {"params": players.helpers["heads"]}
+    pairs = zip(
+        project(parameters, query, positions),
+        project(parameters, reference, positions),
+        strict=True,
+    )
+    losses = [contrastive.patch_nce(q, r, settings.temperature) for q, r in pairs]
+    return sum(losses[1:], losses[0]) / len(losses)
+
+
+def _perceptual(players, outputs, images, settings, key):
+    target = players.see(images[settings.target], settings.layers)
+    seen = outputs.seen
+    losses = [perceptual.content_l1(seen[layer], target[layer]) for layer in settings.layers]
+    return sum(losses[1:], losses[0]) / len(losses)
+
+
+def _lpips(players, outputs, images, settings, key):
+    target = players.see(images[settings.target], LPIPS_LAYERS)
+    pair = ([seen[layer] for layer in LPIPS_LAYERS] for seen in (outputs.seen, target))
+    return perceptual.lpips(*pair, players.pretrained["lpips_heads"]).mean()
+
+
+def _cycle(players, outputs, images, settings, key):
+    """|F(G(x)) - x| + |G(F(y)) - y| (CycleGAN, Zhu et al. 2017)."""
+    content = players.generate_back(outputs.fake)
+    style = players.generate(outputs.backward)
+    return jnp.abs(content - images["content"]).mean() + jnp.abs(style - images["style"]).mean()
+
+
+def _identity(players, outputs, images, settings, key):
+    """A frame in the style stays as it is; in a cycle, one of the content does, too."""
+    loss = jnp.abs(players.generate(images["style"]) - images["style"]).mean()
+    if outputs.backward is not None:
+        content = images["content"]
+        loss += jnp.abs(players.generate_back(content) - content).mean()
+    return loss
+
+
+def _color(players, outputs, images, settings, key):
+    loss = {"yuv": color.yuv_color_loss, "lab": color.lab_color_loss}[settings.space]
+    return loss(outputs.fake, images["content"])
+
+
+def _total_variation(players, outputs, images, settings, key):
+    return color.total_variation(outputs.fake, squared=settings.squared)
+
+
+def _palette(players, outputs, images, settings, key):
+    return palette_distance(outputs.fake, images["style"], key, block=settings.block)
+
+
+def _gram(players, outputs, images, settings, key):
+    style = images["style"]
+    if settings.grey:
+        style = color.rgb_to_grey(style, channels=3)
+    target = players.see(style, settings.layers)
+    return _gram_distance(outputs.seen, target, settings.layers, settings.layer_weights)
+
+
+def _gram_distance(seen, target, layers, weights):
+    pairs = zip(layers, weights, strict=True)
+    losses = [w * perceptual.gram_l1(seen[layer], target[layer]) for layer, w in pairs]
+    return sum(losses[1:], losses[0])
+
+
+def _centred(seen):
+    """Feature maps less their means over the picture: their Gram matrix is their covariance."""
+    return {layer: maps - maps.mean(axis=(1, 2), keepdims=True) for layer, maps in seen.items()}
+
+
+def _statistics(players, outputs, images, settings, key):
+    target = players.see(images["style"], settings.layers)
+    seen = outputs.seen
+    losses = [perceptual.statistics_loss(seen[layer], target[layer]) for layer in settings.layers]
+    return sum(losses[1:], losses[0])
+
+
+def _style_contrast(players, outputs, images, settings, key):
+    """The result's style code is nearer that of its own style image than those of the others."""
+    (code,) = outputs.condition
+    return contrastive.code_contrast(players.encode_style(outputs.fake), code)
+
+
+def _shift(players, outputs, images, settings, key):
+    """|G(crop x) - crop G(x)| at a random offset (VToonify, Yang et al. 2022)."""
+    content = images["content"]
+    size = content.shape[1] - settings.pixels
+    offset = jax.random.randint(key, (2,), 0, settings.pixels + 1)
+    shifted = players.generate(temporal.crop(content, offset, size), *outputs.condition)
+    difference = jnp.abs(shifted - temporal.crop(outputs.fake, offset, size))
+    return difference[:, _MARGIN:-_MARGIN, _MARGIN:-_MARGIN].mean()
+
+
+def _warp(players, outputs, images, settings, key):
+    """|warp G(x) - G(warp x + noise)|, compound regularization (ReReVST, Wang et al. 2020)."""
+    content = images["content"]
+    flow_key, noise_key = jax.random.split(key)
+    flow = temporal.smooth_flow(flow_key, content.shape[:3], settings.pixels)
+    noise = settings.noise * jax.random.normal(noise_key, content.shape)
+    moved = players.generate(temporal.warp(content, flow) + noise, *outputs.condition)
+    difference = jnp.abs(temporal.warp(outputs.fake, flow) - moved)
+    return difference[:, _MARGIN:-_MARGIN, _MARGIN:-_MARGIN].mean()
+
+
+def _paired_l1(players, outputs, images, settings, key):
+    return jnp.abs(outputs.fake - images["style"]).mean()
+
+
+def _paired_gradient(players, outputs, images, settings, key):
+    return paired.gradient_l1(outputs.fake, images["style"])
+
+
+def _support(players, outputs, images, settings, key):
+    """The terms of AnimeGANv3's second tail, each with its weight in `settings`."""
+    support, content = outputs.support, images["content"]
+    layer = settings.layer
+    seen = players.see(support, (*settings.gram_layers, layer))
+    content_seen = players.see(content, (layer,))
+    regions = players.see(jax.lax.stop_gradient(superpixels(support)), (layer,))
+    style_seen = players.see(color.rgb_to_grey(images["style"], channels=3), settings.gram_layers)
+    _, filtered = judged_pairs(players, outputs, images)["support"]
+    logits = players.judge("support", filtered, images)
+    parts = {
+        "adversarial": jnp.square(logits - SUPPORT_LABELS[0]).mean(),
+        "perceptual": perceptual.content_l1(seen[layer], content_seen[layer]),
+        "gram": _gram_distance(
+            _centred(seen), _centred(style_seen), settings.gram_layers, settings.gram_layer_weights
+        ),
+        "superpixels": perceptual.content_l1(seen[layer], regions[layer]),
+        "color": color.lab_color_loss(support, content),
+        "total_variation": color.total_variation(support, squared=True),
+    }
+    return {f"support/{name}": value for name, value in parts.items()}
+
+
+def _smoothed_support(players, outputs, images, settings, key):
+    return jnp.abs(outputs.fake - outputs.smooth).mean()
+
+
+# AnimeGANv3 asks its support discriminator for these instead of 1 for real and 0 for fake.
+SUPPORT_LABELS = (0.9, 0.1)
+
+_TERMS: dict[str, Term] = {
+    "adversarial": _adversarial,
+    "patch_nce": _patch_nce,
+    "perceptual": _perceptual,
+    "lpips": _lpips,
+    "cycle": _cycle,
+    "identity": _identity,
+    "color": _color,
+    "total_variation": _total_variation,
+    "palette": _palette,
+    "gram": _gram,
+    "statistics": _statistics,
+    "style_contrast": _style_contrast,
+    "shift": _shift,
+    "warp": _warp,
+    "paired_l1": _paired_l1,
+    "paired_gradient": _paired_gradient,
+    "support": _support,
+    "smoothed_support": _smoothed_support,
+}
+
+# Terms that hold on to the content, and terms that ask for the style: `config.content_weight` and
+# `config.style_weight` weigh the two against each other.
+CONTENT_TERMS = frozenset({"patch_nce", "perceptual", "lpips", "cycle", "identity", "color"})
+STYLE_TERMS = frozenset({"adversarial", "palette", "gram", "statistics", "style_contrast"})
+
+
+def term_weight(name: str, config: FrozenConfigDict) -> float:
+    """The weight of a term, its schedule aside. Terms without an entry in the config have 1."""
+    entry, _, part = name.partition("/")
+    if entry not in config.losses:
+        return 1.0
+    weight = config.losses[entry].weight
+    if part:
+        weight *= config.losses[entry][part]
+    of_style = entry in STYLE_TERMS or name in ("support/adversarial", "support/gram")
+    of_content = entry in CONTENT_TERMS or name in ("support/perceptual", "support/color")
+    if of_style:
+        weight *= config.style_weight
+    if of_content:
+        weight *= config.content_weight
+    return weight
