@@ -2,11 +2,14 @@
 
 It holds the averaged generator's parameters as tensors named by their path
 ("block_0/Conv_0/kernel"), and JSON metadata: the generator's config, what it was trained on, and
-its figures.
+its figures. Where there are any, also the standing statistics of the generator's batch norms
+("statistics/...") and the discriminator that it was trained against ("discriminator/params/...",
+"discriminator/batch_stats/..."), which judges what comes out.
 Nothing in it is executed when it is read.
 """
 
 import dataclasses
+import functools
 import json
 import os
 from pathlib import Path
@@ -21,9 +24,28 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from jaxstyle.errors import UserError
-from jaxstyle.models import build_generator
+from jaxstyle.models import build_discriminator, build_generator
+from jaxstyle.models.examples import init_variables, takes_noise
 
 FORMAT = "jaxstyle-bundle-1"
+
+_STATISTICS, _DISCRIMINATOR = "statistics", "discriminator"
+# Of the image that a discriminator without a size of its own is tried with: enough for any depth.
+_JUDGED_SIZE = 256
+
+
+@dataclasses.dataclass(frozen=True)
+class Judge:
+    """The discriminator that the generator was trained against.
+
+    module: the Flax module. variables: {"params": ..., "batch_stats": ...} (the latter {} for
+    many), for `module.apply(variables, x)`. conditional: it sees the content beside the result,
+    as x float [N, H, W, 6]; otherwise x is the result alone, [N, H, W, 3].
+    """
+
+    module: nn.Module
+    variables: dict[str, Any]
+    conditional: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,26 +54,46 @@ class Bundle:
 
     generator: the Flax module. parameters: its nested dict of float32 arrays, as in
     `generator.apply({"params": parameters}, x)`. metadata: "generator" (its config),
-    "name", "step", "config" (of the training), "licence", "figures", as far as known.
+    "name", "step", "config" (of the training), "licence", "figures", "styles" (the names of a
+    multi-style generator's styles), as far as known. statistics: of the generator's batch norms,
+    a nested dict for the collection "batch_stats", {} for most. discriminator: if it was kept.
     """
 
     generator: nn.Module
     parameters: Any
     metadata: dict[str, Any]
+    statistics: Any = dataclasses.field(default_factory=dict)
+    discriminator: Judge | None = None
 
 
-def save_bundle(path: str | os.PathLike, parameters: Any, metadata: dict[str, Any]) -> None:
+def save_bundle(
+    path: str | os.PathLike,
+    parameters: Any,
+    metadata: dict[str, Any],
+    *,
+    statistics: Any = None,
+    discriminator: dict[str, Any] | None = None,
+) -> None:
     """Writes a bundle, atomically. `metadata["generator"]` must be the generator's config.
 
-    parameters: a nested dict of arrays. Raises `UserError` if the parameters are not those of
-    the generator that the metadata describe.
+    parameters, statistics: nested dicts of arrays. discriminator: its {"params", "batch_stats"};
+    its config must be `metadata["discriminator"]`, and `metadata["discriminator_conditional"]`
+    true if it sees content and result. Raises `UserError` if the parameters are not those of the
+    networks that the metadata describe.
     """
     path = Path(path)
+    tree = {**parameters}
+    if statistics:
+        tree[_STATISTICS] = statistics
+    if discriminator:
+        tree[_DISCRIMINATOR] = {
+            kind: discriminator[kind] for kind in ("params", "batch_stats") if kind in discriminator
+        }
     flat = {
-        name: np.ascontiguousarray(value)
-        for name, value in flax.traverse_util.flatten_dict(parameters, sep="/").items()
+        name: np.asarray(value, order="C")
+        for name, value in flax.traverse_util.flatten_dict(tree, sep="/").items()
     }
-    _check_shapes(path, build_generator(metadata["generator"]), flat)
+    _check_shapes(path, *_build(metadata, flat), metadata, flat)
     text = {"format": FORMAT, "jaxstyle": json.dumps(metadata, sort_keys=True)}
     beside = path.with_name(f".{path.name}.partial")
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -77,23 +119,59 @@ def load_bundle(path: str | os.PathLike) -> Bundle:
         raise UserError(f"{path} is not a readable .safetensors file: {error}") from error
     try:
         metadata = json.loads(text["jaxstyle"])
-        generator = build_generator(metadata["generator"])
+        generator, module = _build(metadata, flat)
+        conditional = bool(metadata.get("discriminator_conditional", False))
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(f"{path} has unreadable metadata: {error!r}") from error
-    _check_shapes(path, generator, flat)
-    parameters = flax.traverse_util.unflatten_dict(flat, sep="/")
-    parameters = jax.tree.map(lambda a: jnp.asarray(a, jnp.float32), parameters)
-    return Bundle(generator, parameters, metadata)
+    wanted = _check_shapes(path, generator, module, metadata, flat)
+    # Not by the slashes in the names: Flax's spectral norm has some in its keys.
+    tree = flax.traverse_util.unflatten_dict(
+        {keys: flat["/".join(keys)] for keys in flax.traverse_util.flatten_dict(wanted)}
+    )
+    parameters = jax.tree.map(lambda a: jnp.asarray(a, jnp.float32), tree)
+    statistics = parameters.pop(_STATISTICS, {})
+    variables = parameters.pop(_DISCRIMINATOR, None)
+    judge = module and Judge(module, {"batch_stats": {}, **variables}, conditional)
+    return Bundle(generator, parameters, metadata, statistics, judge)
 
 
-def _check_shapes(path: Path, generator: nn.Module, flat: dict[str, np.ndarray]) -> None:
-    example = jnp.zeros((1, 16 * generator.stride, 16 * generator.stride, 3))
-    shapes = jax.eval_shape(generator.init, jax.random.key(0), example)["params"]
-    wanted = {k: v.shape for k, v in flax.traverse_util.flatten_dict(shapes, sep="/").items()}
+def _build(
+    metadata: dict[str, Any], flat: dict[str, np.ndarray]
+) -> tuple[nn.Module, nn.Module | None]:
+    """The generator, and the discriminator if there are tensors of one."""
+    generator = build_generator(metadata["generator"])
+    if not any(name.startswith(f"{_DISCRIMINATOR}/") for name in flat):
+        return generator, None
+    return generator, build_discriminator(metadata["discriminator"])
+
+
+def _check_shapes(
+    path: Path,
+    generator: nn.Module,
+    discriminator: nn.Module | None,
+    metadata: dict[str, Any],
+    flat: dict[str, np.ndarray],
+) -> dict[str, Any]:
+    """The tree of shapes that these tensors are; raises `UserError` if they are not."""
+    size = 0 if takes_noise(generator) else 16 * generator.stride
+    variables = jax.eval_shape(
+        functools.partial(init_variables, generator, image_size=size), jax.random.key(0)
+    )
+    wanted = {**variables["params"]}
+    # They may be left out: a generator works with those of its batch.
+    if any(name.startswith(f"{_STATISTICS}/") for name in flat):
+        wanted[_STATISTICS] = variables.get("batch_stats", {})
+    if discriminator is not None:
+        side = getattr(discriminator, "image_size", _JUDGED_SIZE)
+        channels = 6 if metadata.get("discriminator_conditional", False) else 3
+        example = jax.ShapeDtypeStruct((1, side, side, channels), jnp.float32)
+        wanted[_DISCRIMINATOR] = jax.eval_shape(discriminator.init, jax.random.key(0), example)
+    shapes = {k: v.shape for k, v in flax.traverse_util.flatten_dict(wanted, sep="/").items()}
     found = {k: v.shape for k, v in flat.items()}
-    for name in sorted(wanted.keys() | found.keys()):
-        if wanted.get(name) != found.get(name):
+    for name in sorted(shapes.keys() | found.keys()):
+        if shapes.get(name) != found.get(name):
             raise UserError(
                 f"{path} does not fit its generator: {name} is {found.get(name, 'missing')}, "
-                f"should be {wanted.get(name, 'absent')}"
+                f"should be {shapes.get(name, 'absent')}"
             )
+    return wanted

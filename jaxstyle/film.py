@@ -48,11 +48,15 @@ _EXACT = Interpolation.BILINEAR | Interpolation.ACCURATE_RND | Interpolation.FUL
 
 @dataclasses.dataclass(frozen=True)
 class Frame:
-    """One picture: rgb uint8 [H, W, 3]; pts and duration in the time base of its source."""
+    """One picture: rgb uint8 [H, W, 3]; pts and duration in the time base of its source.
+
+    original: of a stylized picture, what it was before: uint8 [h, w, 3], perhaps of another size.
+    """
 
     rgb: np.ndarray
     pts: int
     duration: int
+    original: np.ndarray | None = dataclasses.field(default=None, kw_only=True)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -9,7 +9,8 @@ from safetensors.numpy import save_file
 
 from jaxstyle.bundle import FORMAT, load_bundle, save_bundle
 from jaxstyle.errors import UserError
-from jaxstyle.models import build_generator
+from jaxstyle.models import build_discriminator, build_generator
+from jaxstyle.models.examples import init_parameters
 
 CONFIG = {"name": "realtime", "size": "tiny", "dtype": "float32"}
 METADATA = {"name": "ink", "generator": CONFIG, "step": 7, "licence": "CC0", "figures": {"a": 0.5}}
@@ -134,3 +135,86 @@ def test_wrong_shapes_and_missing_or_surplus_tensors_are_named(tmp_path, paramet
     write(path, {name: value for name, value in tensors.items() if name != "head/bias"})
     with pytest.raises(UserError, match="head/bias is missing"):
         load_bundle(path)
+
+
+def random_variables(shapes, seed):
+    rng = np.random.default_rng(seed)
+    return jax.tree.map(lambda s: rng.normal(size=s.shape).astype(np.float32), shapes)
+
+
+@pytest.mark.parametrize("conditional", [False, True])
+def test_the_discriminator_comes_along(tmp_path, parameters, conditional):
+    config = {"name": "patch", "width": 8, "layers": 1, "spectral_norm": True}
+    module = build_discriminator(config)
+    x = jax.random.normal(jax.random.key(1), (2, 32, 48, 6 if conditional else 3))
+    variables = random_variables(jax.eval_shape(module.init, jax.random.key(0), x), seed=1)
+    metadata = METADATA | {"discriminator": config, "discriminator_conditional": conditional}
+    path = tmp_path / "model.safetensors"
+    save_bundle(path, parameters, metadata, discriminator=variables)
+    bundle = load_bundle(path)
+    jax.tree.map(np.testing.assert_array_equal, bundle.parameters, parameters)
+    judge = bundle.discriminator
+    assert judge.conditional is conditional
+    expected = module.apply(variables, x)
+    np.testing.assert_array_equal(judge.module.apply(judge.variables, x), expected)
+    assert bundle.statistics == {}
+
+
+def test_a_discriminator_that_is_not_the_one_described_is_named(tmp_path, parameters):
+    config = {"name": "patch", "width": 8, "layers": 1}
+    x = jnp.zeros((1, 32, 32, 3))
+    shapes = jax.eval_shape(build_discriminator(config).init, jax.random.key(0), x)
+    variables = random_variables(shapes, seed=1)
+    metadata = METADATA | {"discriminator": config | {"width": 16}}
+    with pytest.raises(UserError, match=r"discriminator/params/conv0/.* should be \(16,\)"):
+        save_bundle(tmp_path / "a.safetensors", parameters, metadata, discriminator=variables)
+    path = tmp_path / "b.safetensors"
+    write(path, flat(parameters, **{"discriminator/params/x": np.zeros(3, np.float32)}))
+    with pytest.raises(UserError, match="unreadable metadata"):
+        load_bundle(path)
+    # Described, but left out.
+    write(path, flat(parameters), metadata)
+    assert load_bundle(path).discriminator is None
+
+
+def test_standing_statistics_come_along(tmp_path):
+    config = {"name": "dcgan", "width": 4, "latent": 8}
+    generator = build_generator(config)
+    shapes = jax.eval_shape(generator.init, jax.random.key(0), jnp.zeros((2, 8)))
+    parameters = random_variables(shapes["params"], seed=0)
+    z = jax.random.normal(jax.random.key(0), (4, 8))
+    _, stored = generator.apply({"params": parameters}, z, mutable=["batch_stats"])
+    path = tmp_path / "model.safetensors"
+    save_bundle(path, parameters, {"generator": config}, statistics=stored["batch_stats"])
+    bundle = load_bundle(path)
+    jax.tree.map(np.testing.assert_array_equal, bundle.statistics, stored["batch_stats"])
+    # With them, an image does not depend on its batch.
+    variables = {"params": bundle.parameters, "batch_stats": bundle.statistics}
+    alone = bundle.generator.apply(variables, z[:1])
+    np.testing.assert_allclose(alone, bundle.generator.apply(variables, z)[:1], atol=1e-5)
+    save_bundle(path, parameters, {"generator": config})
+    assert load_bundle(path).statistics == {}
+    with pytest.raises(UserError, match=r"statistics/out/mean is \(3,\), should be absent"):
+        save_bundle(
+            path,
+            parameters,
+            {"generator": config},
+            statistics={"out": {"mean": np.zeros(3, np.float32)}},
+        )
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"name": "realtime", "size": "tiny", "styles": 3},
+        {"name": "microast"},
+        {"name": "progan", "image_size": 8},
+    ],
+)
+def test_every_kind_of_generator_reads_back(tmp_path, config):
+    generator = build_generator(config)
+    shapes = jax.eval_shape(lambda key: init_parameters(generator, key, 64), jax.random.key(0))
+    parameters = random_variables(shapes, seed=2)
+    path = tmp_path / "model.safetensors"
+    save_bundle(path, parameters, {"generator": config})
+    jax.tree.map(np.testing.assert_array_equal, load_bundle(path).parameters, parameters)

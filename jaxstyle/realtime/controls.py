@@ -5,10 +5,12 @@ changes a shape or a program: they are values that the compiled function takes.
 """
 
 import dataclasses
+import math
 import threading
 from collections.abc import Callable, Mapping, Sequence
 
 from jaxstyle.errors import UserError
+from jaxstyle.realtime.strength import StrengthCurve
 
 
 @dataclasses.dataclass(frozen=True)
@@ -16,13 +18,16 @@ class Settings:
     """The controls at one moment.
 
     style: the number of the style shown. mix: from 0, that style alone, to 1, the one after it.
-    strength: from 0, the input, to 1, the style. split: how much of the picture's width shows the
-    input, from the left, 0 to 1. smoothing: how much of the last output stays where the input did
-    not change, 0 to 1. paused: the last picture stays. recording: frames go to a film as well.
+    weights: None, or one for each style, of sum 1, which rule in place of style and mix; those
+    that are not 0 are of styles of one bundle. strength: from 0, the input, to 1, the style.
+    split: how much of the picture's width shows the input, from the left, 0 to 1. smoothing: how
+    much of the last output stays where the input did not change, 0 to 1. paused: the last
+    picture stays. recording: frames go to a film as well.
     """
 
     style: int = 0
     mix: float = 0.0
+    weights: tuple[float, ...] | None = None
     strength: float = 1.0
     split: float = 0.0
     smoothing: float = 0.0
@@ -40,13 +45,25 @@ _MOST_SMOOTHING = 0.9
 class Controls:
     """The settings in force, changed from any thread.
 
-    styles: their names, in order. `finished` is set once a person wants to leave.
+    styles: their names, in order. bundles: for each style the number of the bundle that it comes
+    from; by default each has its own. Styles of one bundle can be mixed by weights. curve: what
+    the strength follows until somebody sets it.
+    `finished` is set once a person wants to leave.
     """
 
-    def __init__(self, styles: Sequence[str], settings: Settings | None = None):
+    def __init__(
+        self,
+        styles: Sequence[str],
+        settings: Settings | None = None,
+        *,
+        bundles: Sequence[int] | None = None,
+        curve: StrengthCurve | None = None,
+    ):
         self.styles = tuple(styles)
+        self.bundles = tuple(range(len(styles)) if bundles is None else bundles)
         self.finished = threading.Event()
         self._settings = settings or Settings()
+        self._curve = curve
         self._snapshots = 0
         self._lock = threading.Lock()
 
@@ -54,6 +71,14 @@ class Controls:
     def settings(self) -> Settings:
         """The settings now; a frame is made with one such picture of them."""
         return self._settings
+
+    def settings_at(self, seconds: float) -> Settings:
+        """The settings for the frame at that time of the film: a curve sets their strength."""
+        with self._lock:
+            if self._curve is not None:
+                strength = self._curve.at(seconds)
+                self._settings = dataclasses.replace(self._settings, strength=strength)
+            return self._settings
 
     def act(self, action: str) -> None:
         """Does one of `ACTIONS`. Raises `UserError` if there is no such action."""
@@ -72,11 +97,13 @@ class Controls:
     def change(self, values: Mapping[str, object]) -> None:
         """Sets fields of `Settings` by name, all or none; `style` also by its name.
 
-        Raises `UserError` for an unknown field, or a value of another type or out of range.
+        `weights` are a number for each style, or for some by their names, {"ink": 1, "wave": 0.5},
+        and are scaled to a sum of 1; setting `style` or `mix` ends them. Raises `UserError` for
+        an unknown field, or a value of another type or out of range.
         """
         with self._lock:
             checked = {name: self._checked(name, value) for name, value in values.items()}
-            self._settings = dataclasses.replace(self._settings, **checked)
+            self._set(**checked)
 
     def take_snapshot(self) -> bool:
         """Whether a picture is asked for that nobody has taken yet; the caller takes it."""
@@ -92,6 +119,8 @@ class Controls:
             if type(value) is int and 0 <= value < len(self.styles):
                 return value
             raise UserError(f"no style {value!r}; there are: {', '.join(self.styles)}")
+        if name == "weights":
+            return None if value is None else self._checked_weights(value)
         if name in _FRACTIONS:
             most = _MOST_SMOOTHING if name == "smoothing" else 1
             if type(value) in (int, float) and 0 <= value <= most:
@@ -104,19 +133,41 @@ class Controls:
         known = ", ".join(field.name for field in dataclasses.fields(Settings))
         raise UserError(f"no setting {name!r}; there are: {known}")
 
+    def _checked_weights(self, value: object) -> tuple[float, ...]:
+        if isinstance(value, Mapping):
+            for name in value:
+                self._checked("style", name)
+            value = [value.get(name, 0) for name in self.styles]
+        if not isinstance(value, list | tuple) or len(value) != len(self.styles):
+            raise UserError(f"weights are {value!r}; give a number for each style, or some by name")
+        for weight in value:
+            if type(weight) not in (int, float) or not 0 <= weight < math.inf:
+                raise UserError(f"a weight is {weight!r}; it must be a number of at least 0")
+        if len({bundle for bundle, w in zip(self.bundles, value, strict=True) if w}) > 1:
+            raise UserError("weights mix styles of one model; of two models, use style and mix")
+        total = math.fsum(value)
+        if not 0 < total < math.inf:
+            raise UserError("weights are all 0; one at least must be more")
+        return tuple(weight / total for weight in value)
+
+    def _set(self, **values: object) -> None:
+        """Replaces settings, and ends what the new ones take the place of."""
+        if "strength" in values:
+            self._curve = None
+        if "weights" not in values and not values.keys().isdisjoint(("style", "mix")):
+            values["weights"] = None
+        self._settings = dataclasses.replace(self._settings, **values)
+
     def _move_style(self, by: int) -> None:
-        style = (self._settings.style + by) % len(self.styles)
-        self._settings = dataclasses.replace(self._settings, style=style, mix=0.0)
+        self._set(style=(self._settings.style + by) % len(self.styles), mix=0.0)
 
     def _move(self, name: str, by: float) -> None:
         most = _MOST_SMOOTHING if name == "smoothing" else 1.0
-        value = min(most, max(0.0, round(getattr(self._settings, name) + by, 3)))
-        self._settings = dataclasses.replace(self._settings, **{name: value})
+        self._set(**{name: min(most, max(0.0, round(getattr(self._settings, name) + by, 3)))})
 
     def _toggle(self, name: str) -> None:
         value = getattr(self._settings, name)
-        value = (0.0 if value else 0.5) if name == "split" else not value
-        self._settings = dataclasses.replace(self._settings, **{name: value})
+        self._set(**{name: (0.0 if value else 0.5) if name == "split" else not value})
 
     def _want_snapshot(self) -> None:
         self._snapshots += 1

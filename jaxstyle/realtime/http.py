@@ -4,7 +4,9 @@
     GET  /stream        the live picture, as MJPEG
     GET  /snapshot.jpg  the latest picture
     GET  /controls      settings, styles, actions and status figures, as JSON
-    POST /controls      {"strength": 0.5, "action": "next_style"} changes them
+    POST /controls      {"strength": 0.5, "action": "next_style"} changes them;
+                        {"weights": {"ink": 0.5, "wave": 0.5}} mixes styles of one model: those
+                        whose numbers in "bundles" are equal
 
 Whoever can reach it controls it. So it listens to this machine alone; elsewhere a token is needed.
 """
@@ -321,6 +323,7 @@ class _Handler(BaseHTTPRequestHandler):
             {
                 "settings": dataclasses.asdict(controls.settings),
                 "styles": controls.styles,
+                "bundles": controls.bundles,
                 "actions": tuple(ACTIONS),
                 "status": self.server.status(),
             }

@@ -26,6 +26,7 @@ from jaxstyle.realtime.controls import Controls
 from jaxstyle.realtime.figures import Figures
 from jaxstyle.realtime.handover import Handover
 from jaxstyle.realtime.letterbox import Size
+from jaxstyle.realtime.mask import Mask
 from jaxstyle.realtime.scheduler import Job, Scheduler
 from jaxstyle.realtime.sinks import Sink, SinkClosed
 from jaxstyle.realtime.sources import Source, resized
@@ -48,7 +49,7 @@ class Loop:
     """One run of a source through a stylizer into sinks.
 
     sinks: by the names they have in the figures. stretch_to: (width, height) that frames get
-    before anything else. max_frames: how many are stylized.
+    before anything else. max_frames: how many are stylized. mask: where they are.
     """
 
     def __init__(
@@ -61,6 +62,7 @@ class Loop:
         *,
         stretch_to: Size | None = None,
         max_frames: int | None = None,
+        mask: Mask | None = None,
     ):
         self._source = source
         self._scheduler = scheduler
@@ -69,6 +71,7 @@ class Loop:
         self._figures = figures
         self._stretch_to = stretch_to
         self._max_frames = max_frames
+        self._mask = mask
         watched = any(sink.live for sink in sinks.values())
         self._paced = watched and not source.live
         # Of what is watched no more are ahead than needed: controls act on them late.
@@ -254,6 +257,7 @@ class Loop:
     def _stylize(self) -> None:
         left = self._max_frames
         waiting: list[Captured] = []
+        first_pts = None
         while left is None or left > 0:
             # Before a frame is taken, so that it is the newest when its turn comes.
             self._free.acquire()
@@ -264,7 +268,15 @@ class Loop:
                 break
             for captured in group:
                 self._figures.time("wait", time.monotonic() - captured.at)
-            job = self._scheduler.start([c.frame.rgb for c in group], self._controls.settings)
+            frames = [captured.frame for captured in group]
+            first_pts = frames[0].pts if first_pts is None else first_pts
+            settings = [
+                self._controls.settings_at(float((frame.pts - first_pts) * self._source.time_base))
+                for frame in frames
+            ]
+            job = self._scheduler.start(
+                [frame.rgb for frame in frames], settings[0], [s.strength for s in settings]
+            )
             self._computing.put((job, group))
             left = left and left - len(group)
         self._ending.set()
@@ -296,7 +308,10 @@ class Loop:
             done = now
             for captured, rgb in zip(group, pictures, strict=True):
                 self._figures.stylized()
-                frame = dataclasses.replace(captured.frame, rgb=rgb)
+                original = captured.frame.rgb
+                if self._mask:
+                    rgb = self._mask.blended(original, rgb)
+                frame = dataclasses.replace(captured.frame, rgb=rgb, original=original)
                 for name, handover in list(self._presented.items()):
                     dropped = handover.put(Captured(frame, captured.at))
                     self._figures.count(f"dropped before {name}", dropped)

@@ -3,6 +3,7 @@
 import dataclasses
 import threading
 import time
+from collections.abc import Sequence
 from fractions import Fraction
 
 import jax
@@ -85,12 +86,24 @@ class Scheduler:
         self._closed = threading.Event()
         self._preparation: threading.Thread | None = None
 
-    def start(self, pictures: list[np.ndarray], settings: Settings) -> Job:
-        """Begins to stylize consecutive uint8 pictures [H, W, 3] of one size, at most a batch."""
+    def start(
+        self,
+        pictures: list[np.ndarray],
+        settings: Settings,
+        strengths: Sequence[float] | None = None,
+    ) -> Job:
+        """Begins to stylize consecutive uint8 pictures [H, W, 3] of one size, at most a batch.
+
+        strengths: one for each picture, in place of the one in the settings.
+        """
         started = time.monotonic()
+        strengths = [settings.strength] * len(pictures) if strengths is None else list(strengths)
         height, width = pictures[0].shape[:2]
         if self._tiled and width * height > _MOST_PIXELS:
-            tiled = [stylize_in_tiles(self._stylizer, rgb, settings) for rgb in pictures]
+            tiled = [
+                stylize_in_tiles(self._stylizer, rgb, dataclasses.replace(settings, strength=s))
+                for rgb, s in zip(pictures, strengths, strict=True)
+            ]
             return Job(np.stack(tiled), (width, height), len(pictures), started)
         bucket = (
             self._live_bucket((width, height)) if self._live else self._rounded_up(width, height)
@@ -98,13 +111,14 @@ class Scheduler:
         boxed = [mirrored_into(rgb, bucket) for rgb in pictures]
         size = boxed[0][1]
         # A last batch that is not full is filled up, as a smaller one would compile anew.
+        strengths += strengths[-1:] * (self.batch - len(boxed))
         boxed += boxed[-1:] * (self.batch - len(boxed))
         frames = np.stack([rgb for rgb, _ in boxed])
         settings = self._compiled_settings(frames.shape, settings)
         settings = dataclasses.replace(settings, split=settings.split * size[0] / bucket[0])
         if self._state is None or self._state.frame.shape != frames.shape[1:]:
             self._state = initial_state(*frames.shape[1:3])
-        self._state, result = self._stylizer.step(self._state, frames, settings)
+        self._state, result = self._stylizer.step(self._state, frames, settings, strengths)
         if self._watched and self._preparation is None:
             sizes = self._buckets if self._live else [bucket]
             # Not a daemon, as this thread may be: Python must not shut down around a compiler.
@@ -151,7 +165,10 @@ class Scheduler:
     def _compiled_settings(self, shape: tuple[int, int, int, int], settings: Settings) -> Settings:
         """The settings, or while their styles are still compiled for this shape the last ones."""
         if not self._stylizer.is_ready(shape, settings):
-            settings = dataclasses.replace(settings, style=self._shown.style, mix=self._shown.mix)
+            last = self._shown
+            settings = dataclasses.replace(
+                settings, style=last.style, mix=last.mix, weights=last.weights
+            )
             # Only of the first frame of a size: there is nothing yet to be shown instead.
             self._stylizer.prepare(shape, settings)
         self._shown = settings
@@ -159,7 +176,7 @@ class Scheduler:
 
     def _prepare(self, sizes: list[Size]) -> None:
         """Compiles what controls and governor may ask for, the likeliest first."""
-        styles = range(len(self._stylizer.generators))
+        styles = range(len(self._stylizer.styles))
         for width, height in sizes:
             for mix in (0.0, 0.5):
                 for style in styles:

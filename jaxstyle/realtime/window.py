@@ -152,7 +152,12 @@ class WindowSink:
         if now - self._titled < _SECONDS_BETWEEN_TITLES:
             return
         self._titled = now
-        title = f"{_NAME}: {self._controls.styles[self._controls.settings.style]}"
+        settings, styles = self._controls.settings, self._controls.styles
+        shown = styles[settings.style]
+        if settings.weights is not None:
+            weighted = zip(styles, settings.weights, strict=True)
+            shown = " + ".join(f"{weight:.0%} {style}" for style, weight in weighted if weight)
+        title = f"{_NAME}: {shown}"
         if len(self._times) > 1:
             span = max(self._times[-1] - self._times[0], 1e-9)
             title += f", {(len(self._times) - 1) / span:.1f} fps"

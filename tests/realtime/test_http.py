@@ -161,6 +161,20 @@ def test_controls_are_told_and_changed_as_json(sink, controls):
     assert (controls.settings.strength, controls.settings.style) == (0.5, 1)
 
 
+def test_styles_of_one_model_are_mixed_by_weights():
+    controls = Controls(["ink", "wave", "film"], bundles=[0, 0, 1])
+    with HttpSink(controls, ("127.0.0.1", 0), status=lambda: STATUS) as sink:
+        told = json.loads(fetch(sink.url + "controls"))
+        assert told["bundles"] == [0, 0, 1]
+        assert told["settings"]["weights"] is None
+        status, settings = post(sink, {"weights": {"ink": 1, "wave": 3}})
+        assert (status, settings["weights"]) == (200, [0.25, 0.75, 0.0])
+        status, answer = post(sink, {"weights": {"ink": 1, "film": 1}})
+        assert status == 400
+        assert answer["error"].startswith("weights mix styles of one model")
+        assert post(sink, {"style": "wave"})[1]["weights"] is None
+
+
 @pytest.mark.parametrize(
     "changes",
     [

@@ -327,7 +327,7 @@ def test_ctrl_c_while_a_film_is_watched_completes_what_was_recorded(tmp_path):
     class Interrupted:
         @staticmethod
         def wait(_):
-            if len(viewer.frames) == 1:
+            if viewer.frames:
                 controls.change({"recording": True})
             if len(viewer.frames) > 8:
                 raise KeyboardInterrupt

@@ -1,0 +1,70 @@
+"""A mask: which parts of the frames are stylized."""
+
+import itertools
+from collections.abc import Iterator
+from fractions import Fraction
+
+import cv2
+import numpy as np
+
+from jaxstyle.errors import UserError
+from jaxstyle.film import Frame
+from jaxstyle.realtime.sources import ImageSource, Source, open_source
+
+
+class Mask:
+    """Frames of a mask, white where the frame beside them is stylized, black where it stays.
+
+    Each call of `blended` takes the next one; the last one stays once the source has ended.
+    """
+
+    def __init__(self, source: Source):
+        self._source = source
+        frames = iter(source)
+        self._frames: Iterator[Frame | None] = itertools.chain(frames, itertools.repeat(None))
+        self._grey: np.ndarray | None = None
+        self._sized: np.ndarray | None = None
+
+    def blended(self, frame: np.ndarray, stylized: np.ndarray) -> np.ndarray:
+        """The stylized picture where the next mask is white, the frame where it is black.
+
+        stylized: uint8 [H, W, 3], which the result has the shape of. frame: uint8 [h, w, 3];
+        live, it may be larger. The mask is resized to the result, grey blends.
+        """
+        height, width = stylized.shape[:2]
+        if (mask := next(self._frames)) is not None:
+            self._grey = cv2.cvtColor(mask.rgb, cv2.COLOR_RGB2GRAY)
+            self._sized = None
+        if self._sized is None or self._sized.shape[:2] != (height, width):
+            # One sample a channel, as broadcasting over three is several times slower.
+            self._sized = cv2.merge([_resized(self._grey, (width, height))] * 3).astype(np.uint16)
+        kept = _resized(frame, (width, height))
+        # At most 255 * 255 + 127, which 16 bits hold.
+        return ((kept * (255 - self._sized) + stylized * self._sized + 127) // 255).astype(np.uint8)
+
+    def close(self) -> None:
+        """Closes the source."""
+        self._source.close()
+
+
+def open_mask(text: str, rate: Fraction, *, live: bool) -> Mask:
+    """Opens the image, folder of images, or film that a user names as a mask.
+
+    rate: as for `open_source`. live: whether the frames are, which skip some; then only a single
+    image fits. Raises `UserError` for anything else.
+    """
+    source = open_source(text, rate)
+    if source.live:
+        source.close()
+        raise UserError(f"the mask {text} is live; give an image, a folder of images or a film")
+    if live and not (isinstance(source, ImageSource) and source.total == 1):
+        source.close()
+        raise UserError(f"a live picture takes one image as its mask; {text} is more than one")
+    return Mask(source)
+
+
+def _resized(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    if picture.shape[1::-1] == size:
+        return picture
+    shrinks = size[0] * size[1] < picture.shape[0] * picture.shape[1]
+    return cv2.resize(picture, size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
