@@ -1,0 +1,1 @@
+"""Published PyTorch weights of known architectures, made into bundles."""

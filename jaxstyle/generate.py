@@ -1,0 +1,308 @@
+"""Makes images and films out of noise: `python -m jaxstyle.generate MODEL OUT`."""
+
+import argparse
+import functools
+import os
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxstyle.arguments import fraction, positive_int, rate
+from jaxstyle.bundle import Bundle, load_bundle
+from jaxstyle.data.augment import random_resized_crop
+from jaxstyle.data.images import read_image
+from jaxstyle.errors import UserError, reported_in_one_line
+from jaxstyle.film import CONTAINERS, FilmWriter, Frame
+from jaxstyle.models.examples import takes_noise
+from jaxstyle.realtime.sinks import SAVE_OPTIONS, write_image
+from jaxstyle.samples import contact_sheet
+
+DETAILS = """\
+MODEL is a bundle of a generator that starts from noise, such as dcgan, wgan_gp or progan.
+OUT is
+  an image    (%(images)s): a grid of samples
+  a film      (%(films)s): the same grid, every sample on a closed
+              walk through the latent space, so that the film can be repeated without a seam
+  a folder    (written samples/): single images, sample_00000.png and on
+The same seed gives the same samples in all three, whatever their number.
+
+examples:
+  python -m jaxstyle.generate runs/dcgan/model.safetensors samples.png
+  python -m jaxstyle.generate M walk.mp4 --rows=3 --columns=5 --frames=480 --seed=7
+  python -m jaxstyle.generate M samples/ --count=1000
+  random crops of a photo, each mixed half and half with a sample:
+  python -m jaxstyle.generate M mixed.png --source=photo.jpg --strength=0.5
+"""
+
+# Samples computed together.
+_BATCH = 64
+# How long a film takes from one random sample to the next.
+_SECONDS_TO_NEXT = 2
+# Sides of the crops of --source, as a share of its shorter side.
+_CROP_SCALE = (0.5, 1.0)
+
+Change = Callable[[np.ndarray], np.ndarray]
+
+
+def sample_images(
+    generator: nn.Module, parameters: Any, z: jax.Array, statistics: Any = None
+) -> jax.Array:
+    """Runs a noise generator: z float32 [N, latent] -> uint8 RGB [N, S, S, 3]. Can be jitted.
+
+    statistics: standing statistics of batch norms ("batch_stats"); without them, those of this
+    batch are used.
+    """
+    images = generator.apply({"params": parameters, "batch_stats": statistics or {}}, z)
+    return jnp.round((jnp.clip(images, -1, 1) + 1) * 127.5).astype(jnp.uint8)
+
+
+def latents(seed: int, first: int, count: int, size: int) -> np.ndarray:
+    """Samples number `first` and on of a seed: float32 [count, size], N(0, 1).
+
+    A sample depends on the seed and its own number alone.
+    """
+    key = jax.random.key(seed)
+    numbers = jnp.arange(first, first + count)
+    draw = jax.vmap(lambda number: jax.random.normal(jax.random.fold_in(key, number), (size,)))
+    return np.asarray(draw(numbers))
+
+
+def slerp(a: np.ndarray, b: np.ndarray, t: float) -> np.ndarray:
+    """Spherical interpolation (Shoemake 1985) of vectors along the last axis, t from 0 to 1.
+
+    Unlike a straight line it keeps the length of Gaussian vectors, and so stays where the generator
+    was trained (White 2016). Where a and b point the same way, or opposite ways, it is the line.
+    """
+    norms = np.linalg.norm(a, axis=-1, keepdims=True) * np.linalg.norm(b, axis=-1, keepdims=True)
+    cosine = (a * b).sum(axis=-1, keepdims=True) / np.maximum(norms, np.finfo(np.float32).tiny)
+    angle = np.arccos(np.clip(cosine, -1, 1))
+    sine = np.sin(angle)
+    on_a_line = sine < 1e-3
+    sine = np.where(on_a_line, 1, sine)
+    share_of_a = np.where(on_a_line, 1 - t, np.sin((1 - t) * angle) / sine)
+    share_of_b = np.where(on_a_line, t, np.sin(t * angle) / sine)
+    return (share_of_a * a + share_of_b * b).astype(np.float32)
+
+
+def latent_at(stops: np.ndarray, position: float) -> np.ndarray:
+    """Where a closed walk is: [K, N, latent] and a position from 0 to K -> float32 [N, latent].
+
+    At position k it is at stop k, and K is 0 again. It slows down towards the stops and gathers
+    speed after them, so that its velocity has no jumps.
+    """
+    whole = int(position)
+    t = position - whole
+    eased = t * t * (3 - 2 * t)
+    return slerp(stops[whole % len(stops)], stops[(whole + 1) % len(stops)], eased)
+
+
+def blended(samples: np.ndarray, source: np.ndarray, strength: float) -> np.ndarray:
+    """Mixes two batches, uint8 of one shape: strength 0 gives the source, 1 the samples."""
+    source = source.astype(np.float32)
+    return np.rint(source + strength * (samples - source)).astype(np.uint8)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command; returns its exit status."""
+    args = _parser().parse_args(argv)
+    try:
+        with reported_in_one_line():
+            _generate(args)
+    except KeyboardInterrupt:
+        print("interrupted: nothing half-written is left", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m jaxstyle.generate",
+        description="Makes images and films out of noise.",
+        epilog=DETAILS % {"images": " ".join(SAVE_OPTIONS), "films": " ".join(CONTAINERS)},
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("model", metavar="MODEL", help="a .safetensors bundle")
+    parser.add_argument("out", metavar="OUT", help="an image, a film or a folder")
+    parser.add_argument("--rows", type=positive_int, default=8, metavar="N", help="of the grid (8)")
+    parser.add_argument(
+        "--columns", type=positive_int, default=8, metavar="N", help="of the grid (8)"
+    )
+    parser.add_argument(
+        "--count", type=positive_int, default=64, metavar="N", help="of images in a folder (64)"
+    )
+    parser.add_argument(
+        "--frames", type=positive_int, default=240, metavar="N", help="how long a film is (240)"
+    )
+    parser.add_argument(
+        "--fps", type=rate, default=Fraction(24), help="of a film, such as 25 or 30000/1001 (24)"
+    )
+    parser.add_argument("--seed", type=_seed, default=0, metavar="N", help="of the samples (0)")
+    parser.add_argument(
+        "--source", metavar="IMAGE", help="mix each sample with a random square of this image"
+    )
+    parser.add_argument(
+        "--strength", type=fraction, help="of the mix, from 0, the source, to 1, the sample (0.5)"
+    )
+    parser.add_argument(
+        "--overwrite",
+        action="store_true",
+        help="replace an existing OUT (in a folder: the files of the same names)",
+    )
+    return parser
+
+
+def _seed(text: str) -> int:
+    if not text.isdecimal() or int(text) >= 2**32:
+        raise argparse.ArgumentTypeError(f"{text} is not a whole number from 0 to 2**32 - 1")
+    return int(text)
+
+
+def _generate(args: argparse.Namespace) -> None:
+    path = Path(args.out).expanduser()
+    write = _writer(args, path)
+    if args.strength is not None and not args.source:
+        raise UserError("--strength says how much of --source=IMAGE is replaced; name one")
+    source = read_image(args.source) if args.source else None
+    bundle = load_bundle(args.model)
+    if not takes_noise(bundle.generator):
+        raise UserError(
+            f"{args.model} turns images into images; "
+            f"run: python -m jaxstyle.stylize SOURCE SINK --model={args.model}"
+        )
+    if not all(jnp.isfinite(weights).all() for weights in jax.tree.leaves(bundle.parameters)):
+        raise UserError(f"{args.model} holds NaN or infinite weights: its training diverged")
+    write(args, path, bundle, source)
+
+
+def _writer(args: argparse.Namespace, path: Path) -> Callable[..., None]:
+    """The function that writes OUT, by its name; OUT is checked before anything is computed."""
+    suffix = path.suffix.lower()
+    if path.is_dir() or args.out.endswith(("/", os.sep)) or not suffix:
+        _check_folder(args, path)
+        return _write_folder
+    if suffix not in SAVE_OPTIONS and suffix not in CONTAINERS:
+        known = " ".join([*SAVE_OPTIONS, *CONTAINERS])
+        raise UserError(f"cannot write {suffix} files; OUT may end in {known}")
+    if not path.parent.is_dir():
+        raise UserError(f"there is no folder {path.parent} to write {path.name} to")
+    if path.exists():
+        inputs = [Path(name) for name in (args.model, args.source) if name]
+        if any(used.exists() and path.samefile(used) for used in inputs):
+            raise UserError(f"{path} is an input; choose another name for the result")
+        if not args.overwrite:
+            raise UserError(f"{path} exists; --overwrite replaces it")
+    return _write_film if suffix in CONTAINERS else _write_grid
+
+
+def _check_folder(args: argparse.Namespace, path: Path) -> None:
+    if path.is_dir():
+        if any(path.iterdir()) and not args.overwrite:
+            raise UserError(f"{path} is not empty; --overwrite replaces files of the same names")
+    elif path.exists():
+        raise UserError(f"{path} is a file, not a folder; give OUT an extension")
+    elif path.name == args.out:
+        raise UserError(f"{args.out} has no extension; a new folder is written {args.out}/")
+
+
+def _write_grid(
+    args: argparse.Namespace, path: Path, bundle: Bundle, source: np.ndarray | None
+) -> None:
+    count = args.rows * args.columns
+    images = _sampler(bundle)(latents(args.seed, 0, count, bundle.generator.latent))
+    images = _mixer(args, bundle, source, range(count))(images)
+    write_image(path, _grid(args, images), comment=_comment(args, bundle))
+    print(f"{args.rows} x {args.columns} samples in {path}", file=sys.stderr)
+
+
+def _write_film(
+    args: argparse.Namespace, path: Path, bundle: Bundle, source: np.ndarray | None
+) -> None:
+    count, size = args.rows * args.columns, bundle.generator.latent
+    # A closed walk needs two stops to move at all.
+    stop_count = max(2, round(args.frames / args.fps / _SECONDS_TO_NEXT))
+    stops = latents(args.seed, 0, stop_count * count, size).reshape(stop_count, count, size)
+    sample, mix = _sampler(bundle), _mixer(args, bundle, source, range(count))
+    with FilmWriter(
+        path, time_base=1 / args.fps, rate=args.fps, comment=_comment(args, bundle)
+    ) as film:
+        for i in range(args.frames):
+            images = mix(sample(latent_at(stops, i * stop_count / args.frames)))
+            film.write(Frame(_grid(args, images), pts=i, duration=1))
+        film.finish()
+    print(f"{args.frames} frames in {path}", file=sys.stderr)
+
+
+def _write_folder(
+    args: argparse.Namespace, path: Path, bundle: Bundle, source: np.ndarray | None
+) -> None:
+    sample, size = _sampler(bundle), min(_BATCH, args.count)
+    for first in range(0, args.count, size):
+        images = sample(latents(args.seed, first, size, bundle.generator.latent))
+        numbers = range(first, min(first + size, args.count))
+        images = _mixer(args, bundle, source, numbers)(images[: len(numbers)])
+        for number, image in zip(numbers, images, strict=True):
+            name = f"sample_{number:05d}.png"
+            write_image(path / name, image, comment=_comment(args, bundle))
+    print(f"{args.count} images in {path}", file=sys.stderr)
+
+
+def _grid(args: argparse.Namespace, images: np.ndarray) -> np.ndarray:
+    """Row by row, as one reads."""
+    return contact_sheet([images[column :: args.columns] for column in range(args.columns)])
+
+
+def _comment(args: argparse.Namespace, bundle: Bundle) -> str:
+    """What marks the result as synthetic, in its metadata."""
+    name = bundle.metadata.get("name") or Path(args.model).stem
+    return f"Generated with jaxstyle, model {name}, seed {args.seed}"
+
+
+def _sampler(bundle: Bundle) -> Change:
+    """A function from latents [N, latent] to images [N, S, S, 3] that compiles one batch size.
+
+    The last batch is filled up from the first latents. So none is small, either: without standing
+    statistics, samples depend on their batch.
+    """
+    compiled = jax.jit(functools.partial(sample_images, bundle.generator))
+
+    def sample(z: np.ndarray) -> np.ndarray:
+        size = min(_BATCH, len(z))
+        numbers = (range(first, first + size) for first in range(0, len(z), size))
+        batches = [np.take(z, batch, axis=0, mode="wrap") for batch in numbers]
+        images = [compiled(bundle.parameters, batch, bundle.statistics) for batch in batches]
+        return np.concatenate([np.asarray(batch) for batch in images])[: len(z)]
+
+    return sample
+
+
+def _mixer(
+    args: argparse.Namespace, bundle: Bundle, source: np.ndarray | None, numbers: Iterable[int]
+) -> Change:
+    """A function that mixes the samples of these numbers with crops of the source, if there is one.
+
+    Which crop belongs to a sample depends on the seed and its number alone, as the sample does.
+    """
+    if source is None:
+        return lambda samples: samples
+    crops = [
+        random_resized_crop(
+            source,
+            bundle.generator.image_size,
+            _CROP_SCALE,
+            np.random.default_rng([args.seed, number]),
+        )
+        for number in numbers
+    ]
+    strength = 0.5 if args.strength is None else args.strength
+    return lambda samples: blended(samples, np.stack(crops), strength)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
