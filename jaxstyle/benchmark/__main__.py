@@ -20,7 +20,7 @@ from jaxstyle.benchmark.document import (
     read_document,
     write_document,
 )
-from jaxstyle.benchmark.models import Model, prepare_models, write_onnx
+from jaxstyle.benchmark.models import MODELS, Model, prepare_models, write_onnx
 from jaxstyle.benchmark.plot import check_matplotlib, plot_png
 from jaxstyle.benchmark.tables import comparison_table, figures_table, notes, peers_table
 from jaxstyle.errors import UserError, reported_in_one_line
@@ -145,8 +145,7 @@ def _parser() -> argparse.ArgumentParser:
         "--models",
         type=_list(str),
         metavar="NAMES",
-        help="realtime sizes (tiny, small, base) and other generators (animegan2), with random "
-        "weights (tiny,small,base; none with --model)",
+        help=f"of {', '.join(MODELS)}, with random weights (tiny,small,base; none with --model)",
     )
     parser.add_argument(
         "--model",

@@ -3,18 +3,33 @@
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import flax
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxstyle.bundle import load_bundle, save_bundle
+from jaxstyle.bundle import Bundle, load_bundle, save_bundle
+from jaxstyle.data.scenes import shot
 from jaxstyle.errors import UserError
 from jaxstyle.models import GENERATORS, build_generator
+from jaxstyle.models.examples import condition_of, init_parameters, takes_noise
 from jaxstyle.models.realtime import SIZES
+from jaxstyle.realtime.styles import conditions_of
 
+# The configs of the generators that can be measured, by name: all that stylize images.
+MODELS: dict[str, dict[str, Any]] = {
+    **{size: {"name": "realtime", "size": size} for size in SIZES},
+    "multistyle": {"name": "realtime", "size": "small", "styles": 4},
+    **{
+        name: {"name": name}
+        for name, generator in GENERATORS.items()
+        if name != "realtime" and not takes_noise(generator)
+    },
+}
 _SEED = 0
+_STYLE_SIZE = (256, 256)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,6 +37,8 @@ class Model:
     """A network as files: the bundle that jaxstyle loads, and the same weights for NumPy.
 
     name: as the user gave it. generator: its config. stride: what sizes must be multiples of.
+    npz: parameters by their path ("stem/kernel"), and "condition" or the leaves of one
+    ("condition/0/mean") for a generator that takes one.
     """
 
     name: str
@@ -34,8 +51,8 @@ class Model:
 def prepare_models(names: Sequence[str], bundles: Sequence[str], folder: Path) -> list[Model]:
     """Writes what workers load into `folder`: random networks by name, then trained bundles.
 
-    names: a size of the realtime generator, or another key of `GENERATORS`. Raises `UserError`
-    for an unknown name or an unreadable bundle.
+    names: keys of `MODELS`. Raises `UserError` for an unknown name, an unreadable bundle and
+    one that makes pictures from noise.
     """
     paths = {}
     for name in names:
@@ -46,33 +63,51 @@ def prepare_models(names: Sequence[str], bundles: Sequence[str], folder: Path) -
     models = []
     for i, (name, path) in enumerate(paths.items()):
         bundle = load_bundle(path)
+        if takes_noise(bundle.generator):
+            raise UserError(f"{name} makes pictures from noise; what is measured is stylizing them")
         npz = folder / f"{i}.npz"
-        np.savez(npz, **flax.traverse_util.flatten_dict(bundle.parameters, sep="/"))
+        np.savez(npz, **_arrays(bundle))
         config, stride = bundle.metadata["generator"], bundle.generator.stride
         models.append(Model(name, config, stride, path, npz))
     return models
 
 
+def style_images(bundle: Bundle) -> list[np.ndarray]:
+    """Where an arbitrary-style bundle takes its style from: [uint8 [256, 256, 3]]; else []."""
+    if condition_of(bundle.generator) != "image":
+        return []
+    return [shot.frame("cel", _SEED, _STYLE_SIZE)]
+
+
+def first_condition(bundle: Bundle) -> Any:
+    """What the generator takes for its first style: float32 leaves [1, ...]; None if nothing."""
+    return jax.tree.map(lambda leaf: leaf[:1], conditions_of(bundle, style_images(bundle)))
+
+
 def write_onnx(model: Model, shape: tuple[int, int, int, int], folder: Path) -> dict[str, Path]:
     """Writes the model as ONNX for frames of one shape [N, H, W, 3]; returns the files.
 
-    "generator" takes and gives float32 in [-1, 1], "engine" uint8. Raises `UserError` for a
-    generator that cannot be exported.
+    "generator" takes and gives float32 in [-1, 1], "engine" uint8; the first style is baked in.
+    Raises `UserError` for a generator that cannot be exported.
     """
     # Not above: the export needs a package that only these peers ask for.
     from jaxstyle.export.inference import argument_specs, inference_function
     from jaxstyle.export.onnx import to_onnx
 
     bundle = load_bundle(model.bundle)
+    condition = first_condition(bundle)
     batch, height, width, _ = shape
 
     def generate(x: jax.Array) -> jax.Array:
-        return bundle.generator.apply({"params": bundle.parameters}, x)
+        inputs = (x,) if condition is None else (x, condition)
+        return bundle.generator.apply({"params": bundle.parameters}, *inputs)
 
     specs = argument_specs(model.stride, (width, height), batch)
     protos = {
         "generator": to_onnx(generate, jax.ShapeDtypeStruct(shape, jnp.float32), input_names=["x"]),
-        "engine": to_onnx(inference_function(bundle), *specs, input_names=["frames", "strength"]),
+        "engine": to_onnx(
+            inference_function(bundle, condition), *specs, input_names=["frames", "strength"]
+        ),
     }
     files = {name: folder / f"{name}.onnx" for name in protos}
     for name, proto in protos.items():
@@ -80,21 +115,30 @@ def write_onnx(model: Model, shape: tuple[int, int, int, int], folder: Path) -> 
     return files
 
 
-def _config(name: str) -> dict[str, str]:
-    if name in SIZES:
-        return {"name": "realtime", "size": name}
-    others = [other for other in GENERATORS if other != "realtime"]
-    if name in others:
-        return {"name": name}
-    known = ", ".join([*SIZES, *others])
-    raise UserError(f"no model named {name!r}; there are: {known}; --model=FILE for a trained one")
+def _arrays(bundle: Bundle) -> dict[str, np.ndarray]:
+    """What a peer needs to know, by name; see `Model`."""
+    tree = {**bundle.parameters}
+    condition = first_condition(bundle)
+    if condition is not None:
+        tree["condition"] = flax.serialization.to_state_dict(condition)
+    return flax.traverse_util.flatten_dict(tree, sep="/")
 
 
-def _random_parameters(config: dict[str, str]) -> dict:
+def _config(name: str) -> dict[str, Any]:
+    if name not in MODELS:
+        known = ", ".join(MODELS)
+        raise UserError(
+            f"no model named {name!r}; there are: {known}; --model=FILE for a trained one"
+        )
+    return MODELS[name]
+
+
+def _random_parameters(config: dict[str, Any]) -> dict:
     """Float32 parameters, none zero: untrained ones hold zeros, which hide what differs."""
     generator = build_generator(config)
-    example = jnp.zeros((1, 16 * generator.stride, 16 * generator.stride, 3))
-    shapes = jax.eval_shape(generator.init, jax.random.key(0), example)["params"]
+    shapes = jax.eval_shape(
+        lambda key: init_parameters(generator, key, 16 * generator.stride), jax.random.key(0)
+    )
     rng = np.random.default_rng(_SEED)
     flat = flax.traverse_util.flatten_dict(shapes, sep="/")
     drawn = {path: _random(rng, path, leaf.shape) for path, leaf in sorted(flat.items())}

@@ -1,6 +1,7 @@
 """Exports a model for other programs: `python -m jaxstyle.export MODEL OUT`."""
 
 import argparse
+import dataclasses
 import json
 import sys
 from collections.abc import Callable, Sequence
@@ -10,19 +11,25 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxstyle.arguments import frame_size
+from jaxstyle.arguments import frame_size, positive_int
 from jaxstyle.bundle import Bundle, load_bundle
 from jaxstyle.errors import UserError, reported_in_one_line
 from jaxstyle.export import stablehlo
 from jaxstyle.export.comparison import compare
-from jaxstyle.export.inference import argument_specs, inference_function
+from jaxstyle.export.inference import (
+    BakedStyle,
+    argument_specs,
+    baked_style,
+    inference_function,
+)
 from jaxstyle.models import DTYPES
 from jaxstyle.whole_file import write_whole
 
 DETAILS = """\
 The exported function takes uint8 RGB frames [N, H, W, 3] and a float32 strength, and gives uint8
 frames of the same shape. Without --size it takes frames whose height and width are multiples of
-the generator's stride (4), from 32 pixels on; with --size it takes that size, which may be any.
+the generator's stride (4 or 8), from 8 strides on; with --size it takes that size, which may be
+any. Of a model of several styles it has one, and so of a model that takes any.
 
 OUT is written only after the exported model has been run and its frames compared with the source.
 
@@ -30,6 +37,8 @@ examples:
   python -m jaxstyle.export anime.safetensors anime.onnx
   python -m jaxstyle.export anime.safetensors anime.stablehlo --platforms=cpu,cuda
   python -m jaxstyle.export anime.safetensors anime_vga.onnx --size=640x480 --batch=1
+  python -m jaxstyle.export four.safetensors ink.onnx --style=ink
+  python -m jaxstyle.export arbitrary.safetensors wave.onnx --style=wave.jpg
 """
 
 HOW_TO_RUN = {
@@ -70,8 +79,14 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("model", metavar="MODEL", help="a .safetensors bundle")
     parser.add_argument("out", metavar="OUT", type=Path, help="a .stablehlo or .onnx file")
     parser.add_argument("--format", choices=sorted(HOW_TO_RUN), help="(what OUT's name ends in)")
+    parser.add_argument(
+        "--style",
+        metavar="NAME|IMAGE",
+        help="of a model of several styles, the name of one (the first); of one that takes its "
+        "style from an image, that image",
+    )
     parser.add_argument("--size", type=frame_size, metavar="WxH", help="of the frames (open)")
-    parser.add_argument("--batch", type=_count, metavar="N", help="frames per call (open)")
+    parser.add_argument("--batch", type=positive_int, metavar="N", help="frames per call (open)")
     parser.add_argument(
         "--dtype", choices=sorted(DTYPES), help="of the computation (the model's own)"
     )
@@ -86,12 +101,6 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not a whole number of at least 1")
-    return int(text)
-
-
 def _platforms(text: str) -> tuple[str, ...]:
     names = tuple(text.split(","))
     if not set(names) <= set(stablehlo.PLATFORMS):
@@ -104,16 +113,22 @@ def _export(args: argparse.Namespace) -> None:
     kind = _format(args)
     _check_out(args)
     bundle = load_bundle(args.model)
+    name = bundle.metadata.get("name") or Path(args.model).stem
+    bundle = dataclasses.replace(bundle, metadata={**bundle.metadata, "name": name})
+    # A style image is encoded in the model's own dtype, as the live engine does it.
+    style = baked_style(bundle, args.style)
+    if style.name is not None:
+        print(f"with the style {style.name}")
     if args.dtype:
-        dtype = DTYPES[args.dtype]
-        bundle = Bundle(bundle.generator.clone(dtype=dtype), bundle.parameters, bundle.metadata)
+        generator = bundle.generator.clone(dtype=DTYPES[args.dtype])
+        bundle = dataclasses.replace(bundle, generator=generator)
     if args.size is None:
         side = bundle.generator.stride
         sizes = [(24 * side, 16 * side), (8 * side, 12 * side)]
     else:
         sizes = [args.size]
     export = _to_onnx if kind == "onnx" else _to_stablehlo
-    data, exported, source = export(bundle, args)
+    data, exported, source = export(bundle, style, args)
     print(compare(exported, source, sizes, args.batch))
     write_whole(args.out, data)
     print(f"wrote {args.out} ({len(data) / 1e6:.1f} MB)")
@@ -141,22 +156,26 @@ def _check_out(args: argparse.Namespace) -> None:
             raise UserError(f"{args.out} exists; --overwrite replaces it")
 
 
-def _to_stablehlo(bundle: Bundle, args: argparse.Namespace) -> tuple[bytes, _Run, _Run]:
+def _to_stablehlo(
+    bundle: Bundle, style: BakedStyle, args: argparse.Namespace
+) -> tuple[bytes, _Run, _Run]:
     device = stablehlo.device_of(args.platforms)
-    function = inference_function(bundle)
+    function = inference_function(bundle, style.condition)
     specs = argument_specs(bundle.generator.stride, args.size, args.batch)
     data = stablehlo.to_stablehlo(function, *specs, platforms=args.platforms)
     return data, _on(device, stablehlo.load_stablehlo(data)), _on(device, jax.jit(function))
 
 
-def _to_onnx(bundle: Bundle, args: argparse.Namespace) -> tuple[bytes, _Run, _Run]:
+def _to_onnx(
+    bundle: Bundle, style: BakedStyle, args: argparse.Namespace
+) -> tuple[bytes, _Run, _Run]:
     try:
         from jaxstyle.export import onnx
     except ModuleNotFoundError as error:
         raise UserError(f"no {error.name} here; run: pip install 'jaxstyle[onnx]'") from error
     if bundle.generator.dtype != jnp.float32:
         raise UserError("ONNX runtimes compute in float32; give --dtype=float32")
-    function = inference_function(bundle)
+    function = inference_function(bundle, style.condition)
     model = onnx.to_onnx(
         function,
         *argument_specs(bundle.generator.stride, args.size, args.batch),
@@ -164,7 +183,8 @@ def _to_onnx(bundle: Bundle, args: argparse.Namespace) -> tuple[bytes, _Run, _Ru
         output_names=["stylized"],
         properties={
             "made_with": "jaxstyle",
-            "name": str(bundle.metadata.get("name") or Path(args.model).stem),
+            "name": str(bundle.metadata["name"]),
+            **({"style": style.name} if style.name else {}),
             "licence": str(bundle.metadata.get("licence") or "unknown"),
             "generator": json.dumps(bundle.metadata["generator"]),
             "frames": "uint8 RGB [N, H, W, 3], full range",

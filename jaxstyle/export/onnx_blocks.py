@@ -14,7 +14,7 @@ import numpy as np
 from jax.extend.core import JaxprEqn
 
 from jaxstyle.export.onnx_graph import Graph
-from jaxstyle.export.onnx_operations import arranged_kernel
+from jaxstyle.export.onnx_operations import convolution
 
 Block = Callable[..., str | None]
 
@@ -54,19 +54,23 @@ def _pixel_shuffle(graph: Graph, eqn: JaxprEqn, x: str) -> str:
     return graph.add("DepthToSpace", x, blocksize=factor, mode="DCR")
 
 
-def _upsample_bilinear(graph: Graph, eqn: JaxprEqn, x: str) -> str:
+def _upsample_bilinear(graph: Graph, eqn: JaxprEqn, x: str, *, centres: str) -> str:
     scales = graph.constant(np.float32([1, 1, 2, 2]))
-    how = {"mode": "linear", "coordinate_transformation_mode": "half_pixel"}
+    how = {"mode": "linear", "coordinate_transformation_mode": centres}
     return graph.add("Resize", x, "", scales, **how)
 
 
 def _depthwise_conv_3x3(graph: Graph, eqn: JaxprEqn, x: str, kernel: str, bias: str) -> str:
     channels = eqn.invars[0].aval.shape[3]
-    return graph.add("Conv", x, arranged_kernel(graph, kernel, _HWIO), bias, group=channels)
+    return convolution(graph, x, kernel, bias, order=_HWIO, group=channels)
 
 
 def _down_conv(graph: Graph, eqn: JaxprEqn, x: str, kernel: str) -> str:
-    return graph.add("Conv", x, arranged_kernel(graph, kernel, _HWIO), strides=[2, 2])
+    return convolution(graph, x, kernel, order=_HWIO, strides=[2, 2])
+
+
+def _tiled_conv(graph: Graph, eqn: JaxprEqn, x: str, kernel: str) -> str:
+    return convolution(graph, x, kernel, order=_HWIO)
 
 
 def _frame_norm(
@@ -116,5 +120,7 @@ BLOCKS: dict[str, Block] = {
     "pixel_shuffle": _pixel_shuffle,
     "pixel_unshuffle": _pixel_unshuffle,
     "relu": _relu,
-    "upsample_bilinear": _upsample_bilinear,
+    "tiled_conv": _tiled_conv,
+    "upsample_bilinear": functools.partial(_upsample_bilinear, centres="half_pixel"),
+    "upsample_bilinear_aligned": functools.partial(_upsample_bilinear, centres="align_corners"),
 }

@@ -5,6 +5,7 @@ one rule: **every array of rank 4 is stored with its last axis second**, whateve
 arrays of other ranks as they are. Operations translate the axes that they name by `stored_axis`.
 """
 
+import ast
 from collections import Counter
 from collections.abc import Sequence
 
@@ -21,6 +22,8 @@ BEFORE_START = np.iinfo(np.int64).min
 
 # A dimension: a number, or an expression of `jax.export` where it is symbolic.
 Dimension = object
+
+_ARITHMETIC = {ast.Add: "Add", ast.Sub: "Sub", ast.Mult: "Mul", ast.Pow: "Pow"}
 
 
 def stored_order(rank: int) -> tuple[int, ...]:
@@ -102,7 +105,7 @@ class Graph:
         for axis, dimension in enumerate(shape):
             if not isinstance(dimension, int):
                 place = (tensor, stored_axis(axis, len(shape)))
-                self._dimensions.setdefault(str(dimension), place)
+                self._dimensions.setdefault(_written(dimension), place)
 
     def shape(self, dimensions: Sequence[Dimension]) -> str:
         """An int64 tensor [rank] of these dimensions, the symbolic ones read at run time."""
@@ -111,15 +114,44 @@ class Graph:
         return self.add("Concat", *(self._dimension(d) for d in dimensions), axis=0)
 
     def _dimension(self, dimension: Dimension) -> str:
+        """An int64 tensor [1] of it."""
         if isinstance(dimension, int):
             return self.constant(np.array([dimension], np.int64))
-        if str(dimension) not in self._dimensions:
+        try:
+            return self._computed(ast.parse(_written(dimension), mode="eval").body)
+        except KeyError:
             raise UserError(
                 f"the model computes with the dimension {dimension}, which an ONNX file of open "
                 "frame size cannot; give a --size and a --batch"
-            )
-        tensor, axis = self._dimensions[str(dimension)]
-        return self.add("Shape", tensor, start=axis, end=axis + 1)
+            ) from None
+
+    def _computed(self, expression: ast.expr) -> str:
+        """What a dimension is at run time; KeyError where it takes more than sums and products."""
+        text = ast.unparse(expression)
+        if text in self._dimensions:
+            tensor, axis = self._dimensions[text]
+            return self.add("Shape", tensor, start=axis, end=axis + 1)
+        match expression:
+            case ast.Constant(value=int(number)):
+                return self._dimension(number)
+            case ast.UnaryOp(op=ast.USub(), operand=operand):
+                return self.add("Neg", self._computed(operand))
+            case ast.BinOp(left=left, op=operator, right=right):
+                kind = _ARITHMETIC[type(operator)]
+                return self.add(kind, self._computed(left), self._computed(right))
+            case ast.Name(id=symbol):
+                factor, (tensor, axis) = self._multiple_of(symbol)
+                multiple = self.add("Shape", tensor, start=axis, end=axis + 1)
+                return self.add("Div", multiple, self._dimension(factor))
+        raise KeyError(text)
+
+    def _multiple_of(self, symbol: str) -> tuple[int, tuple[str, int]]:
+        """A number of times the symbol, and where that can be read: of h, the 4*h of the frame."""
+        for text, place in self._dimensions.items():
+            factor, times, rest = text.partition(f" * {symbol}")
+            if times and not rest and factor.isdecimal():
+                return int(factor), place
+        raise KeyError(symbol)
 
     def model(
         self,
@@ -153,3 +185,8 @@ class Graph:
     def _name(self, kind: str) -> str:
         self._counts[kind] += 1
         return f"{kind}_{self._counts[kind]}"
+
+
+def _written(dimension: Dimension) -> str:
+    """A symbolic dimension as Python writes such an expression, "4 * h * w - 1"."""
+    return ast.unparse(ast.parse(str(dimension).replace("^", "**"), mode="eval"))

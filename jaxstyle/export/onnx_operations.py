@@ -5,6 +5,7 @@ and returns the name of the result's, or a list of them. Shapes in an equation a
 are stored as `onnx_graph` says. What cannot be expressed raises `UserError`.
 """
 
+import math
 import string
 from collections.abc import Callable, Sequence
 
@@ -253,10 +254,11 @@ def _convolve(graph: Graph, eqn: JaxprEqn, x: str, kernel: str) -> str:
     (top, bottom), (left, right) = params["padding"]
     if not all(isinstance(amount, int) for amount in (top, bottom, left, right)):
         raise UserError("a convolution's padding depends on the frame's size; give a --size")
-    return graph.add(
-        "Conv",
+    return convolution(
+        graph,
         x,
-        arranged_kernel(graph, kernel, layout.rhs_spec),
+        kernel,
+        order=layout.rhs_spec,
         strides=params["window_strides"],
         pads=[top, left, bottom, right],
         dilations=params["rhs_dilation"],
@@ -264,19 +266,48 @@ def _convolve(graph: Graph, eqn: JaxprEqn, x: str, kernel: str) -> str:
     )
 
 
-def arranged_kernel(graph: Graph, kernel: str, order: Sequence[int]) -> str:
-    """A convolution's kernel in ONNX's layout OIHW, given which of its axes these are."""
+def convolution(
+    graph: Graph,
+    x: str,
+    kernel: str,
+    *bias: str,
+    order: Sequence[int],
+    group: int = 1,
+    **attributes: object,
+) -> str:
+    """A Conv; `order` says which of the kernel's axes are ONNX's output, input, row and column."""
     if kernel in graph.known:
-        return graph.constant(graph.known[kernel].transpose(order))
-    return graph.arrange(kernel, stored_order(4), order)
+        known = graph.known[kernel].transpose(order)
+        if group == 1:
+            known, group = _without_zeros_between_groups(known)
+        kernel = graph.constant(known)
+    else:
+        kernel = graph.arrange(kernel, stored_order(4), order)
+    return graph.add("Conv", x, kernel, *bias, group=group, **attributes)
+
+
+def _without_zeros_between_groups(kernel: np.ndarray) -> tuple[np.ndarray, int]:
+    """A kernel [O, I, h, w] as that of a grouped convolution if it is one, and the groups; else 1.
+
+    The models write grouped convolutions as dense ones with zeros, which XLA computes much faster
+    on CPUs; what reads ONNX is faster without.
+    """
+    outputs, inputs, *size = kernel.shape
+    groups = math.gcd(outputs, inputs)
+    own = np.arange(groups)
+    blocks = kernel.reshape(groups, outputs // groups, groups, inputs // groups, *size)[own, :, own]
+    if np.count_nonzero(blocks) < np.count_nonzero(kernel) or not blocks.any():
+        return kernel, 1
+    return blocks.reshape(outputs, inputs // groups, *size), groups
 
 
 def _multiply_matrices(graph: Graph, eqn: JaxprEqn, x: str, y: str) -> str:
     (x_sum, y_sum), (x_batch, y_batch) = eqn.params["dimension_numbers"]
     x_rank, y_rank = len(_shape(eqn, 0)), len(_shape(eqn, 1))
-    if (x_rank, y_rank, x_sum, y_sum) == (4, 2, (3,), (0,)) and y in graph.known:
+    if (x_rank, y_rank, x_sum) == (4, 2, (3,)) and y in graph.known:
         # A dense layer on every pixel.
-        return graph.add("Conv", x, graph.constant(graph.known[y].T[:, :, None, None]))
+        kernel = graph.known[y].T if y_sum == (0,) else graph.known[y]
+        return graph.add("Conv", x, graph.constant(kernel[:, :, None, None]))
     letters = iter(string.ascii_lowercase)
     x_labels = [next(letters) for _ in range(x_rank)]
     y_labels = [next(letters) for _ in range(y_rank)]

@@ -6,7 +6,7 @@ import pytest
 from jax import export, lax
 
 from jaxstyle.errors import UserError
-from jaxstyle.models import layers
+from jaxstyle.models import animegan3, layers
 
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
@@ -59,6 +59,12 @@ FUNCTIONS = {
     "largest per channel": lambda x: x.max(axis=(1, 2)) - x.min(axis=(1, 2)),
     "softmax": lambda x: nn.softmax(x, axis=-1),
     "dense": lambda x: x @ MATRIX,
+    "dense, transposed": lambda x: jnp.einsum("nhwk,ck->nhwc", x, MATRIX.T),
+    "softmax over pixels": lambda x: nn.softmax(x, axis=(1, 2)),
+    "unbiased variance": lambda x: (
+        jnp.square(x - x.mean((1, 2), keepdims=True)).sum((1, 2)) / (x.shape[1] * x.shape[2] - 1)
+    ),
+    "linearly adaptive denormalisation": lambda x: animegan3.lade(x, jnp.abs(x) + 1),
     "attention": lambda x: jnp.einsum("nhwc,nkwc->nhkw", x, x),
     "convolution": convolved,
     "strided": lambda x: convolved(x, window_strides=(2, 3), padding="VALID"),
@@ -82,7 +88,9 @@ BLOCKS = {
     "pixel unshuffle": lambda x: layers.pixel_unshuffle(x, 4),
     "pixel shuffle": lambda x: layers.pixel_shuffle(jnp.concatenate([x, x, x, x], axis=3), 2),
     "reflection": lambda x: layers.reflect_pad(x, 3, 1, 2, 0),
+    "tiled": lambda x: layers.tiled_conv(x, KERNEL),
     "upsampling": layers.upsample_bilinear,
+    "upsampling, corners aligned": layers.upsample_bilinear_aligned,
 }
 # What each must come down to for the exported model to be fast.
 OPERATIONS = {
@@ -93,7 +101,9 @@ OPERATIONS = {
     "pixel unshuffle": ["SpaceToDepth"],
     "pixel shuffle": ["Concat", "DepthToSpace"],
     "reflection": ["Pad"],
+    "tiled": ["Conv"],
     "upsampling": ["Resize"],
+    "upsampling, corners aligned": ["Resize"],
 }
 
 
@@ -124,7 +134,19 @@ def test_a_building_block_is_one_operation_without_transposes_around_it(name):
 
 
 @pytest.mark.parametrize(
-    "name", [*BLOCKS, "cut at a distance", "dense", "padded", "mean per column"]
+    "name",
+    [
+        *BLOCKS,
+        "cut at a distance",
+        "dense",
+        "dense, transposed",
+        "linearly adaptive denormalisation",
+        "mean per column",
+        "mean per image",
+        "padded",
+        "softmax over pixels",
+        "unbiased variance",
+    ],
 )
 def test_a_model_of_open_size_runs_at_any(name):
     function = {**FUNCTIONS, **BLOCKS}[name]
@@ -134,6 +156,32 @@ def test_a_model_of_open_size_runs_at_any(name):
     for x in (IMAGE, IMAGE[:1].repeat(2, axis=1)):
         wanted = np.asarray(jax.jit(function)(x))
         np.testing.assert_allclose(run(model, x), wanted, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(("inputs", "outputs", "stride"), [(6, 3, 1), (4, 8, 2), (5, 5, 1)])
+def test_a_dense_convolution_of_groups_is_written_as_a_grouped_one(inputs, outputs, stride):
+    groups = min(inputs, outputs)
+    x = RNG.standard_normal((2, 8, 9, inputs)).astype(np.float32)
+    dense = np.zeros((3, 3, inputs, outputs), np.float32)
+    for group in range(groups):
+        rows, columns = (
+            slice(group * size // groups, (group + 1) * size // groups)
+            for size in (inputs, outputs)
+        )
+        block = dense[:, :, rows, columns]
+        block[...] = RNG.standard_normal(block.shape)
+
+    def convolve(x):
+        if stride == 2:
+            return layers.down_conv(x, dense)
+        numbers = ("NHWC", "HWIO", "NHWC")
+        return lax.conv_general_dilated(x, dense, (1, 1), "SAME", dimension_numbers=numbers)
+
+    model = exporter.to_onnx(convolve, x)
+    (node,) = [node for node in model.graph.node if node.op_type == "Conv"]
+    attributes = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
+    assert attributes["group"] == groups
+    np.testing.assert_allclose(run(model, x), jax.jit(convolve)(x), rtol=1e-4, atol=1e-5)
 
 
 def test_reflection_further_than_the_frame_is_wide_goes_back_and_forth_as_in_jax():
@@ -175,7 +223,26 @@ def test_transposed_convolutions_and_computed_positions_are_refused():
         exporter.to_onnx(lambda x: x[0][x[0, :, 0, 0].astype(int)], IMAGE)
 
 
-def test_arithmetic_with_an_open_size_asks_for_a_size():
+@pytest.mark.parametrize("form", ["n, 4*h, 4*w, 3", "n, h, 6*w, 3"])
+def test_a_dimension_is_computed_from_those_of_the_input(form):
+    def sums(x):
+        n, h, w, _ = x.shape
+        return jnp.stack(
+            [
+                x.sum() / size
+                for size in (h * w, 2 * h + w - 7, 3 - h, h * h * n, 8 * h * w + n, w // 2 * h)
+            ]
+        )
+
+    shape = export.symbolic_shape(form)
+    model = exporter.to_onnx(sums, jax.ShapeDtypeStruct(shape, jnp.float32))
+    for x in (IMAGE, IMAGE[:1].repeat(2, axis=1)):
+        np.testing.assert_allclose(run(model, x), jax.jit(sums)(x), rtol=1e-4)
+
+
+def test_what_a_dimension_cannot_be_computed_by_asks_for_a_size():
     shape = export.symbolic_shape("n, 4*h, 4*w, 3")
-    with pytest.raises(UserError, match="--size"):
-        exporter.to_onnx(lambda x: x.mean(axis=(1, 2)), jax.ShapeDtypeStruct(shape, jnp.float32))
+    with pytest.raises(UserError, match=r"floordiv.*--size"):
+        exporter.to_onnx(
+            lambda x: x.sum() / (x.shape[1] // 3), jax.ShapeDtypeStruct(shape, jnp.float32)
+        )

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import jaxstyle
+from jaxstyle.benchmark.models import first_condition, style_images
 from jaxstyle.benchmark.workers.serve import Contestant, normalized, peak_resident_bytes, serve
 from jaxstyle.bundle import Bundle, load_bundle
 from jaxstyle.models import DTYPES
@@ -12,32 +13,40 @@ from jaxstyle.realtime.engine import Stylizer
 
 
 def prepare(order: dict, frames: np.ndarray) -> Contestant:
-    """The generator alone, jitted, and the engine, on JAX's default backend."""
+    """The generator alone, jitted, and the engine, on JAX's default backend.
+
+    A style is encoded before, and is an argument of both, as in live use.
+    """
     bundle = load_bundle(order["bundle"])
     dtype = DTYPES[order["dtype"]]
     generator = bundle.generator.clone(dtype=dtype)
     parameters = jax.device_put(bundle.parameters)
-    x = jax.device_put(normalized(frames))
-    apply = jax.jit(lambda parameters, x: generator.apply({"params": parameters}, x))
+    condition = first_condition(bundle)
+    inputs = jax.device_put(
+        (normalized(frames),) if condition is None else (normalized(frames), condition)
+    )
+    apply = jax.jit(lambda parameters, inputs: generator.apply({"params": parameters}, *inputs))
+    # What encodes a style is no part of a frame's computation, and of no call's parameters.
+    used = jax.eval_shape(generator.init, jax.random.key(0), *inputs)["params"]
     device = jax.devices()[0]
     return Contestant(
-        device=lambda: apply(parameters, x).block_until_ready(),
+        device=lambda: apply(parameters, inputs).block_until_ready(),
         to_numpy=np.asarray,
         end_to_end=_end_to_end(bundle, dtype, frames),
         facts={
             "platform": jax.default_backend(),
             "device": device.device_kind,
             "version": jaxstyle.__version__,
-            "parameters": sum(leaf.size for leaf in jax.tree.leaves(parameters)),
+            "parameters": sum(leaf.size for leaf in jax.tree.leaves(used)),
             # Of the operations as written, before a backend replaces some by calls it cannot count.
-            "flop": apply.lower(parameters, x).cost_analysis()["flops"],
+            "flop": apply.lower(parameters, inputs).cost_analysis()["flops"],
         },
         peak_bytes=lambda: _peak_bytes(device),
     )
 
 
 def _end_to_end(bundle: Bundle, dtype: jnp.dtype, frames: np.ndarray):
-    stylizer = Stylizer(bundle, dtype)
+    stylizer = Stylizer(bundle, dtype, style_images(bundle))
     return lambda: np.asarray(stylizer(frames))
 
 
