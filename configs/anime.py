@@ -4,7 +4,7 @@
         --config.data.content=/path/to/your/films --config.data.style=/path/to/frames
 
 Without --config.data.* it learns the cel look of the embedded scenes; the first run renders them.
---config=configs/anime.py:base trains another size of the generator (tiny, small, base).
+--config=configs/anime.py:base trains another size of the generator (nano, tiny, small, base).
 
 Run time: 1.5 s a step on two CPU cores in size small (5.4 frames/s), so half a day for all 30,000;
 --config.steps shortens it, schedules included. Not measured on a GPU yet. Expected figures: at this
@@ -17,10 +17,10 @@ from jaxstyle.config import CONSTANT, default_config
 
 
 def get_config(size: str = "small") -> ConfigDict:
-    """Returns the config for a size of the generator: tiny, small or base."""
+    """Returns the config for a size of the generator: nano, tiny, small or base."""
     # Deep feature maps of each size only: the shallow ones tell patches apart by their noise, and
     # would keep it.
-    content_layers = {"tiny": (2, 3), "small": (3, 5), "base": (4, 7)}
+    content_layers = {"nano": (1, 2), "tiny": (2, 3), "small": (3, 5), "base": (4, 7)}
     if size not in content_layers:
         raise ValueError(f"no size {size!r}; there are: {', '.join(content_layers)}")
     config = default_config()

@@ -24,6 +24,7 @@ class Size:
 
 
 SIZES = {
+    "nano": Size(width=16, blocks=1),
     "tiny": Size(width=24, blocks=2),
     "small": Size(width=32, blocks=4),
     "base": Size(width=64, blocks=6),

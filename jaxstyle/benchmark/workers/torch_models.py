@@ -17,7 +17,7 @@ from torch_microast import MicroAst
 
 STRIDE = 4
 MARGIN = 8
-SIZES = {"tiny": (24, 2), "small": (32, 4), "base": (64, 6)}
+SIZES = {"nano": (16, 1), "tiny": (24, 2), "small": (32, 4), "base": (64, 6)}
 
 
 class StyleAffine(nn.Module):
