@@ -22,27 +22,9 @@ from jaxstyle.models.examples import (
     takes_noise,
 )
 from jaxstyle.models.projection import ProjectionHeads
+from jaxstyle.objectives.kinds import KINDS, Kind
 
 PyTree = Any
-
-# Terms that look through the pretrained network of `config.features`.
-FEATURE_TERMS = ("perceptual", "lpips", "gram", "statistics", "support")
-# Terms that ask for frames of the content, which a generator of noise does not have.
-_CONTENT_TERMS = (
-    "patch_nce",
-    "perceptual",
-    "lpips",
-    "cycle",
-    "identity",
-    "color",
-    "shift",
-    "warp",
-    "paired_l1",
-    "paired_gradient",
-    "style_contrast",
-    "support",
-    "smoothed_support",
-)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,7 +72,7 @@ def build_networks(config: FrozenConfigDict) -> Networks:
             raise UserError("config.losses.support is for the generator animegan3 only")
         helpers["support"] = AnimeGan3Tail(dtype=generator.dtype)
         discriminators["support"] = build_discriminator(config.discriminator)
-    sees = any(losses[name].weight > 0 for name in FEATURE_TERMS)
+    sees = any(kind.sees and losses[name].weight > 0 for name, kind in _kinds(losses))
     networks = Networks(
         generator=generator,
         discriminators=discriminators,
@@ -103,12 +85,16 @@ def build_networks(config: FrozenConfigDict) -> Networks:
     return networks
 
 
+def _kinds(losses: FrozenConfigDict) -> list[tuple[str, Kind]]:
+    return [(name, KINDS[name]) for name in losses if name in KINDS]
+
+
 def _check(networks: Networks, config: FrozenConfigDict) -> None:
     name, losses, data = config.generator.name, config.losses, config.data
     condition = condition_of(networks.generator)
     if takes_noise(networks.generator):
-        for term in _CONTENT_TERMS:
-            if losses[term].weight > 0:
+        for term, kind in _kinds(losses):
+            if kind.on_content and losses[term].weight > 0:
                 raise UserError(
                     f"config.losses.{term} is about content, and {name} makes pictures of noise; "
                     f"set config.losses.{term}.weight to 0"

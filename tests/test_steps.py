@@ -5,7 +5,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from ml_collections import FrozenConfigDict
+from ml_collections import ConfigDict, FrozenConfigDict
 
 from jaxstyle import sharding, steps
 from jaxstyle.config import default_config
@@ -234,6 +234,44 @@ def test_initial_steps_learn_to_reproduce(plain, batch):
         state, figures = plain.step(steps.updates_at(0, config))(state, batch)
         losses.append(float(figures["g/reconstruction"]))
     assert losses[-1] < 0.9 * losses[0]
+
+
+# ---- Networks that grow --------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def growing() -> Trainer:
+    config = default_config()
+    config.generator = ConfigDict({"name": "progan", "width": 8, "latent": 8, "image_size": 16})
+    config.discriminator = ConfigDict({"name": "progan", "width": 8, "image_size": 16})
+    config.growth.stages = (0.0, 0.2, 0.6)
+    config.update_from_flattened_dict(
+        {"steps": 10, "image_size": 16, "losses.patch_nce.weight": 0.0, "data.flip": False}
+    )
+    return Trainer(FrozenConfigDict(config))
+
+
+def test_stages_begin_where_the_config_says(growing):
+    stages = [steps.updates_at(step, growing.config).stage for step in range(10)]
+    assert stages == [0, 0, 1, 1, 1, 1, 2, 2, 2, 2]
+
+
+def test_a_stage_that_begins_forgets_the_optimizers_moments(growing):
+    pictures = np.random.default_rng(0).integers(0, 256, (4, 16, 16, 3), np.uint8)
+    step = growing.step(steps.updates_at(2, growing.config))
+    old = jax.tree.map(jnp.ones_like, growing.initial.generator_optimizer)
+    for now, count in ((2, 1), (3, 2)):
+        state = growing.initial.replace(step=jnp.int32(now), generator_optimizer=old)
+        after, figures = step(state, {"style": pictures})
+        assert int(after.generator_optimizer.count) == count
+        assert all(np.isfinite(float(value)) for value in figures.values())
+        # What belongs to the last stage has not been used yet, and does not move.
+        unused = [
+            name
+            for name in state.ema
+            if not moved(growing.initial.generator[name], after.generator[name])
+        ]
+        assert (len(unused) > 0) == (now == 2)
 
 
 # ---- What a step computes ------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from jaxstyle.features import LPIPS_LAYERS
 from jaxstyle.losses import adversarial, color, contrastive, paired, perceptual, temporal
 from jaxstyle.losses.palette import palette_distance
 from jaxstyle.losses.smoothing import superpixels
+from jaxstyle.objectives.kinds import KINDS
 from jaxstyle.objectives.outputs import Images, Outputs, Players, judged_pairs, run_generators
 
 Terms = dict[str, jax.Array]
@@ -130,7 +131,8 @@ def _total_variation(players, outputs, images, settings, key):
 
 
 def _palette(players, outputs, images, settings, key):
-    return palette_distance(outputs.fake, images["style"], key, block=settings.block)
+    style = players.growth(images["style"]) if players.growth else images["style"]
+    return palette_distance(outputs.fake, style, key, block=settings.block)
 
 
 def _gram(players, outputs, images, settings, key):
@@ -245,11 +247,6 @@ _TERMS: dict[str, Term] = {
     "smoothed_support": _smoothed_support,
 }
 
-# Terms that hold on to the content, and terms that ask for the style: `config.content_weight` and
-# `config.style_weight` weigh the two against each other.
-CONTENT_TERMS = frozenset({"patch_nce", "perceptual", "lpips", "cycle", "identity", "color"})
-STYLE_TERMS = frozenset({"adversarial", "palette", "gram", "statistics", "style_contrast"})
-
 
 def term_weight(name: str, config: FrozenConfigDict) -> float:
     """The weight of a term, its schedule aside. Terms without an entry in the config have 1."""
@@ -259,10 +256,9 @@ def term_weight(name: str, config: FrozenConfigDict) -> float:
     weight = config.losses[entry].weight
     if part:
         weight *= config.losses[entry][part]
-    of_style = entry in STYLE_TERMS or name in ("support/adversarial", "support/gram")
-    of_content = entry in CONTENT_TERMS or name in ("support/perceptual", "support/color")
-    if of_style:
-        weight *= config.style_weight
-    if of_content:
-        weight *= config.content_weight
+    match KINDS[name].side:
+        case "style":
+            weight *= config.style_weight
+        case "content":
+            weight *= config.content_weight
     return weight

@@ -136,10 +136,12 @@ class Outputs:
 def run_generators(players: Players, images: Images) -> Outputs:
     """Stylizes a batch of images, as `objectives.images` prepares it."""
     networks = players.networks
+    maps, condition = (), ()
     if takes_noise(networks.generator):
-        return Outputs(players.generate(images["noise"]))
-    condition = players.condition(images)
-    fake, maps = players.generate(images["content"], *condition, return_features=True)
+        fake = players.generate(images["noise"])
+    else:
+        condition = players.condition(images)
+        fake, maps = players.generate(images["content"], *condition, return_features=True)
     # Once for all terms, so that gradients pass through that network once.
     layers = _layers_seen(players.config)
     outputs = Outputs(fake, maps, condition, players.see(fake, layers) if layers else {})

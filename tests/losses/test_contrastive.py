@@ -39,3 +39,18 @@ def test_positions_are_distinct_inside_their_map_and_no_more_than_there_are():
     assert sorted(few.tolist()) == list(range(20))
     assert len(set(many.tolist())) == 64
     assert max(many.tolist()) < 900
+
+
+def test_code_contrast_is_own_distance_over_that_to_all_others():
+    rng = np.random.default_rng(2)
+    result, style = (
+        {"mean": rng.normal(size=(3, 4)), "filters": rng.normal(size=(3, 2, 5))} for _ in range(2)
+    )
+    codes = [np.concatenate([t["filters"].reshape(3, -1), t["mean"]], 1) for t in (result, style)]
+    expected = 0.0
+    for i in range(3):
+        own = np.linalg.norm(codes[0][i] - codes[1][i])
+        others = sum(np.linalg.norm(codes[0][i] - codes[1][j]) for j in range(3) if j != i)
+        expected += own / others
+    as_float32 = jax.tree.map(lambda a: jnp.asarray(a, jnp.float32), (result, style))
+    np.testing.assert_allclose(contrastive.code_contrast(*as_float32), expected, rtol=1e-5)
