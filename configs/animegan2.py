@@ -11,7 +11,7 @@ command says where it is to be had). SqueezeNet is smaller and names its layers 
 --config.features.network=squeezenet --config.losses.perceptual.layers="('fire5',)" and the same of
 losses.gram.
 
-Run time: not measured at full length; see the README for a step's. Expected figures: none yet. The
+Run time: not measured at full length. Expected figures: none yet. The
 generator is large: 186 GFLOP for a frame of 640x360. For live use distil it, see configs/paired.py.
 """
 
@@ -35,14 +35,15 @@ def get_config(style: str = "hayao") -> ConfigDict:
     (content, gram, color, variation), (real, fake, grey, smooth) = _STYLES[style]
     config = default_config()
     config.name = f"animegan2-{style}"
-    # 101 epochs of 6,656 photos, the first of them without a discriminator.
+    # 101 epochs of 6,656 photos, the first ten of them without a discriminator.
     config.steps = 56_000
-    config.initial_steps = 555
+    config.initial_steps = 5_550
     config.initial_learning_rate = 2e-4
     config.batch_size = 12
     config.image_size = 256
     config.generator = ConfigDict({"name": "animegan2", "dtype": "float32"})
     config.discriminator = ConfigDict({"name": "animegan2", "dtype": "float32"})
+    config.data.content = config.data.style = ""  # for the command line to say
     config.data.crop_scale = (1.0, 1.0)
 
     config.losses.adversarial.kind = "lsgan"

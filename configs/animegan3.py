@@ -28,6 +28,7 @@ def get_config() -> ConfigDict:
     config.image_size = 256
     config.generator = ConfigDict({"name": "animegan3", "dtype": "float32"})
     config.discriminator = ConfigDict({"name": "animegan3", "dtype": "float32"})
+    config.data.content = config.data.style = ""  # for the command line to say
     config.data.crop_scale = (1.0, 1.0)
 
     config.losses.patch_nce.weight = 0.0
@@ -36,11 +37,14 @@ def get_config() -> ConfigDict:
     config.losses.adversarial.weight = 0.02
     # The original divides what VGG19 sees by its number of channels.
     config.losses.perceptual.weight = 0.5 / 512
+    config.losses.perceptual.target = "support"
+    config.losses.total_variation.weight = 1e-3 / 2
+    config.losses.total_variation.squared = True
     config.losses.smoothed_support.weight = 50.0
     # The support tail.
     config.losses.support.weight = 1.0
     config.losses.support.perceptual = 0.5 / 512
-    config.losses.support.superpixels = 0.5 / 512
+    config.losses.support.superpixels = 0.2 / 512
     config.losses.support.gram_layer_weights = (0.1 / 128, 5 / 256, 25 / 512)
     config.losses.support.total_variation = 1e-3 / 2
 

@@ -26,10 +26,11 @@ def get_config() -> ConfigDict:
     config.initial_learning_rate = 2e-4
     config.batch_size = 8
     config.image_size = 256
-    config.generator = ConfigDict({"name": "resnet", "blocks": 8, "dtype": "float32"})
+    config.generator = ConfigDict({"name": "resnet", "width": 64, "blocks": 8, "dtype": "float32"})
     config.discriminator = ConfigDict(
         {"name": "patch", "width": 32, "layers": 2, "norm": "instance", "dtype": "float32"}
     )
+    config.data.content = config.data.style = ""  # for the command line to say
     config.data.crop_scale = (1.0, 1.0)
 
     config.losses.adversarial.kind = "bce"

@@ -24,10 +24,11 @@ def get_config() -> ConfigDict:
     config.steps = 266_800
     config.batch_size = 1
     config.image_size = 256
-    config.generator = ConfigDict({"name": "resnet", "blocks": 9, "dtype": "float32"})
+    config.generator = ConfigDict({"name": "resnet", "width": 64, "blocks": 9, "dtype": "float32"})
     config.discriminator = ConfigDict(
         {"name": "patch", "width": 64, "layers": 3, "norm": "instance", "dtype": "float32"}
     )
+    config.data.content = config.data.style = ""  # for the command line to say
     config.data.crop_scale = (256 / 286, 256 / 286)
 
     config.losses.adversarial.kind = "lsgan"

@@ -50,8 +50,8 @@ def get_config(styles: str = "4") -> ConfigDict:
         config.data.styles = tuple(f"tfds:cycle_gan/{p}2photo?split=trainA" for p in _PAINTERS)
         config.data.style_names = _PAINTERS
     else:
-        # So many places; which sources fill them is for --config.data.styles to say.
-        config.data.styles = (config.data.style,) * count
+        # So many places; which sources fill them is for the command line to say.
+        config.data.styles = ("",) * count
     config.data.crop_scale = (0.6, 1.0)
 
     config.losses.patch_nce.weight = 0.3

@@ -15,7 +15,8 @@ learns the cel look of the embedded scenes from the two renderings of each. Your
 --config=configs/paired.py:gan adds a discriminator that sees content and result side by side
 (pix2pix, Isola et al. 2017, L1 100 times as heavy): crisper, and slower to train.
 
-Run time and expected figures: see the README.
+Run time: five minutes on two CPU cores for eight frames of a clip of 240 (size nano, 1,150 steps);
+expected then, on the frames in between: a third of the distance that the input has to the teacher.
 """
 
 from ml_collections import ConfigDict

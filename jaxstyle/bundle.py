@@ -26,6 +26,7 @@ from safetensors.numpy import save
 from jaxstyle.errors import UserError
 from jaxstyle.models import build_discriminator, build_generator
 from jaxstyle.models.examples import init_variables, takes_noise
+from jaxstyle.whole_file import write_whole
 
 FORMAT = "jaxstyle-bundle-1"
 
@@ -79,7 +80,7 @@ def save_bundle(
     parameters, statistics: nested dicts of arrays. discriminator: its {"params", "batch_stats"};
     its config must be `metadata["discriminator"]`, and `metadata["discriminator_conditional"]`
     true if it sees content and result. Raises `UserError` if the parameters are not those of the
-    networks that the metadata describe.
+    networks that the metadata describe, or the file cannot be written.
     """
     path = Path(path)
     tree = {**parameters}
@@ -95,13 +96,11 @@ def save_bundle(
     }
     _check_shapes(path, *_build(metadata, flat), metadata, flat)
     text = {"format": FORMAT, "jaxstyle": json.dumps(metadata, sort_keys=True)}
-    beside = path.with_name(f".{path.name}.partial")
-    path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        beside.write_bytes(save(flat, metadata=text))
-        os.replace(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"cannot make the folder {path.parent}: {error.strerror}") from error
+    write_whole(path, save(flat, metadata=text))
 
 
 def load_bundle(path: str | os.PathLike) -> Bundle:
@@ -115,15 +114,19 @@ def load_bundle(path: str | os.PathLike) -> Bundle:
             if text.get("format") != FORMAT:
                 raise UserError(f"{path} is not a jaxstyle bundle of format {FORMAT}")
             flat = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
+    # A type that NumPy does not have is any of the last three.
+    except (SafetensorError, OSError, TypeError, KeyError, AttributeError) as error:
         raise UserError(f"{path} is not a readable .safetensors file: {error}") from error
     try:
         metadata = json.loads(text["jaxstyle"])
         generator, module = _build(metadata, flat)
         conditional = bool(metadata.get("discriminator_conditional", False))
-    except (KeyError, TypeError, ValueError) as error:
-        raise UserError(f"{path} has unreadable metadata: {error!r}") from error
-    wanted = _check_shapes(path, generator, module, metadata, flat)
+        wanted = _check_shapes(path, generator, module, metadata, flat)
+    except UserError:
+        raise
+    # What a module answers fields of a wrong type with depends on where it first uses them.
+    except Exception as error:
+        raise UserError(f"{path} has unreadable metadata: {_in_one_line(error)}") from error
     # Not by the slashes in the names: Flax's spectral norm has some in its keys.
     tree = flax.traverse_util.unflatten_dict(
         {keys: flat["/".join(keys)] for keys in flax.traverse_util.flatten_dict(wanted)}
@@ -133,6 +136,11 @@ def load_bundle(path: str | os.PathLike) -> Bundle:
     variables = parameters.pop(_DISCRIMINATOR, None)
     judge = module and Judge(module, {"batch_stats": {}, **variables}, conditional)
     return Bundle(generator, parameters, metadata, statistics, judge)
+
+
+def _in_one_line(error: Exception) -> str:
+    first, *_ = [*str(error).splitlines(), ""]
+    return f"{type(error).__name__}: {first}"
 
 
 def _build(

@@ -62,8 +62,8 @@ def default_config() -> ConfigDict:
             "styles": (),
             "style_names": (),
             "paired": False,  # content[i] and style[i], or images of the same name, belong together
-            # A bundle whose results on the content become the style, paired; and the style image
-            # of an arbitrary-style teacher.
+            # A bundle whose results on the content become the style, paired; and the image that an
+            # arbitrary-style teacher takes, or the name of the style of one that has several.
             "teacher": "",
             "teacher_style": "",
             "key_frames": 0,  # only so many frames of the content, evenly spaced; 0 is all
@@ -80,7 +80,11 @@ def default_config() -> ConfigDict:
 
     # The pretrained network that perceptual terms see through: vgg19, vgg19_small or squeezenet;
     # its weights, a file or an https:// address, and their SHA-256, which an address needs.
-    config.features = ConfigDict({"network": "vgg19", "weights": "", "sha256": ""})
+    # normalized: each layer is divided by its mean activation on the embedded scenes, so that
+    # weights mean the same for every network and layer.
+    config.features = ConfigDict(
+        {"network": "vgg19", "weights": "", "sha256": "", "normalized": False}
+    )
 
     config.losses = ConfigDict(
         {
@@ -118,13 +122,14 @@ def default_config() -> ConfigDict:
                 "temperature": 0.07,
                 "flip": False,
             },
-            # Content, by the features of `config.features`: mean absolute difference, or LPIPS with
-            # the linear heads in a file. target: what the output is to look like, content or, where
-            # data are paired, style.
+            # Content, by the features of `config.features`: mean absolute or squared difference, or
+            # LPIPS with the linear heads in a file. target: what the output is to look like,
+            # content; where data are paired, style; of AnimeGANv3, support, its smoothed picture.
             "perceptual": {
                 "weight": 0.0,
                 "schedule": CONSTANT,
                 "layers": ("conv4_4",),
+                "squared": False,
                 "target": "content",
             },
             "lpips": {"weight": 0.0, "schedule": CONSTANT, "heads": "", "target": "content"},
@@ -159,7 +164,7 @@ def default_config() -> ConfigDict:
                 "gram": 1.0,  # of features less their means
                 "gram_layers": ("conv2_2", "conv3_3", "conv4_4"),
                 "gram_layer_weights": (0.1, 5.0, 25.0),
-                "superpixels": 0.5,
+                "superpixels": 0.2,
                 "color": 10.0,
                 "total_variation": 1e-3,
                 # Of its discriminator; smooth: edge-smoothed style frames as fakes.
@@ -253,7 +258,11 @@ def _check_data(data: ConfigDict) -> None:
         alone = not (data.paired or data.teacher)
         _require(alone, "data.styles", data.styles, "empty where data are paired or have a teacher")
     if data.teacher_style:
-        _require(bool(data.teacher), "data.teacher", "empty", "a bundle where it has a style image")
+        given = bool(data.teacher)
+        _require(given, "data.teacher_style", data.teacher_style, "empty without data.teacher")
+    if data.style_names:
+        named = bool(data.styles)
+        _require(named, "data.style_names", data.style_names, "empty without data.styles")
     if data.key_frames:
         pairs = data.paired or bool(data.teacher)
         _require(pairs, "data.key_frames", data.key_frames, "0 unless data are paired")
@@ -314,18 +323,24 @@ def _check_losses(config: ConfigDict) -> None:
 def _check_feature_losses(losses: ConfigDict, paired: bool) -> None:
     space = losses.color.space
     _require(space in ("yuv", "lab"), "losses.color.space", space, "yuv or lab")
+    known = ("content", "style") if paired else ("content",)
     for name in ("perceptual", "lpips"):
         target = losses[name].target
-        known = ("content", "style") if paired else ("content",)
-        _require(target in known, f"losses.{name}.target", target, f"one of {known}")
+        found = target in known or (target == "support" and name == "perceptual")
+        _require(found, f"losses.{name}.target", target, f"one of {known}")
+    supported = losses.perceptual.target != "support" or losses.support.weight > 0
+    _require(supported, "losses.support.weight", 0.0, "more than 0 for losses.perceptual.target")
+    if losses.lpips.weight > 0:
+        _require(bool(losses.lpips.heads), "losses.lpips.heads", "empty", "a file of linear heads")
     for name in ("perceptual", "gram", "statistics"):
         layers = losses[name].layers
         named = len(layers) > 0 and all(isinstance(layer, str) for layer in layers)
         _require(named, f"losses.{name}.layers", layers, "names of layers, such as ('conv4_4',)")
-    for entry, prefix in ((losses.gram, ""), (losses.support, "gram_")):
-        weights, layers = entry[f"{prefix}layer_weights"], entry[f"{prefix}layers"]
+    for name, prefix in (("gram", ""), ("support", "gram_")):
+        weights, layers = losses[name][f"{prefix}layer_weights"], losses[name][f"{prefix}layers"]
         fits = _all_numbers(weights) and len(weights) == len(layers)
-        _require(fits, f"losses.*.{prefix}layer_weights", weights, f"a number for each of {layers}")
+        setting = f"losses.{name}.{prefix}layer_weights"
+        _require(fits, setting, weights, f"a number for each of {layers}")
     for name, value in losses.support.items():
         if isinstance(value, int | float):
             _require(value >= 0, f"losses.support.{name}", value, "0 or more")

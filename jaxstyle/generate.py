@@ -4,7 +4,7 @@ import argparse
 import functools
 import os
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -47,6 +47,11 @@ _BATCH = 64
 _SECONDS_TO_NEXT = 2
 # Sides of the crops of --source, as a share of its shorter side.
 _CROP_SCALE = (0.5, 1.0)
+
+# What --rows and so on are where they are not given.
+_GRID_OPTIONS = {"rows": 8, "columns": 8}
+_FILM_OPTIONS = {**_GRID_OPTIONS, "frames": 240, "fps": Fraction(24)}
+_FOLDER_OPTIONS = {"count": 64}
 
 Change = Callable[[np.ndarray], np.ndarray]
 
@@ -130,19 +135,14 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("model", metavar="MODEL", help="a .safetensors bundle")
     parser.add_argument("out", metavar="OUT", help="an image, a film or a folder")
-    parser.add_argument("--rows", type=positive_int, default=8, metavar="N", help="of the grid (8)")
+    # Without defaults, so that those which OUT has no use for are seen.
+    parser.add_argument("--rows", type=positive_int, metavar="N", help="of the grid (8)")
+    parser.add_argument("--columns", type=positive_int, metavar="N", help="of the grid (8)")
     parser.add_argument(
-        "--columns", type=positive_int, default=8, metavar="N", help="of the grid (8)"
+        "--count", type=positive_int, metavar="N", help="of images in a folder (64)"
     )
-    parser.add_argument(
-        "--count", type=positive_int, default=64, metavar="N", help="of images in a folder (64)"
-    )
-    parser.add_argument(
-        "--frames", type=positive_int, default=240, metavar="N", help="how long a film is (240)"
-    )
-    parser.add_argument(
-        "--fps", type=rate, default=Fraction(24), help="of a film, such as 25 or 30000/1001 (24)"
-    )
+    parser.add_argument("--frames", type=positive_int, metavar="N", help="how long a film is (240)")
+    parser.add_argument("--fps", type=rate, help="of a film, such as 25 or 30000/1001 (24)")
     parser.add_argument("--seed", type=_seed, default=0, metavar="N", help="of the samples (0)")
     parser.add_argument(
         "--source", metavar="IMAGE", help="mix each sample with a random square of this image"
@@ -186,6 +186,7 @@ def _writer(args: argparse.Namespace, path: Path) -> Callable[..., None]:
     suffix = path.suffix.lower()
     if path.is_dir() or args.out.endswith(("/", os.sep)) or not suffix:
         _check_folder(args, path)
+        _fill_in(args, "a folder", _FOLDER_OPTIONS)
         return _write_folder
     if suffix not in SAVE_OPTIONS and suffix not in CONTAINERS:
         known = " ".join([*SAVE_OPTIONS, *CONTAINERS])
@@ -198,7 +199,21 @@ def _writer(args: argparse.Namespace, path: Path) -> Callable[..., None]:
             raise UserError(f"{path} is an input; choose another name for the result")
         if not args.overwrite:
             raise UserError(f"{path} exists; --overwrite replaces it")
-    return _write_film if suffix in CONTAINERS else _write_grid
+    if suffix in CONTAINERS:
+        _fill_in(args, "a film", _FILM_OPTIONS)
+        return _write_film
+    _fill_in(args, "an image", _GRID_OPTIONS)
+    return _write_grid
+
+
+def _fill_in(args: argparse.Namespace, kind: str, options: Mapping[str, Any]) -> None:
+    """Gives `args` the options of this kind of OUT that are not there; refuses those of others."""
+    for name in {**_FILM_OPTIONS, **_FOLDER_OPTIONS}:
+        if getattr(args, name) is None:
+            setattr(args, name, options.get(name))
+        elif name not in options:
+            known = ", ".join(f"--{option}" for option in options)
+            raise UserError(f"--{name} is not for {kind}, which takes {known}")
 
 
 def _check_folder(args: argparse.Namespace, path: Path) -> None:

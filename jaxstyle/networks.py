@@ -89,6 +89,28 @@ def _kinds(losses: FrozenConfigDict) -> list[tuple[str, Kind]]:
     return [(name, KINDS[name]) for name in losses if name in KINDS]
 
 
+def _check_noise(networks: Networks, config: FrozenConfigDict) -> None:
+    name, data = config.generator.name, config.data
+    content = {
+        "initial_steps": config.initial_steps,
+        "data.paired": data.paired,
+        "data.teacher": data.teacher,
+        "losses.adversarial.conditional": config.losses.adversarial.conditional,
+    }
+    for setting, value in content.items():
+        if value:
+            raise UserError(
+                f"config.{setting} is about content, and {name} makes pictures of noise"
+            )
+    makes = networks.generator.image_size
+    judges = getattr(networks.discriminators["main"], "image_size", makes)
+    if not config.image_size == makes == judges:
+        raise UserError(
+            f"config.image_size is {config.image_size}, {name} makes pictures of {makes} pixels "
+            f"and its discriminator takes {judges}; give all three the same"
+        )
+
+
 def _check(networks: Networks, config: FrozenConfigDict) -> None:
     name, losses, data = config.generator.name, config.losses, config.data
     condition = condition_of(networks.generator)
@@ -99,11 +121,7 @@ def _check(networks: Networks, config: FrozenConfigDict) -> None:
                     f"config.losses.{term} is about content, and {name} makes pictures of noise; "
                     f"set config.losses.{term}.weight to 0"
                 )
-        if networks.generator.image_size != config.image_size:
-            raise UserError(
-                f"config.image_size is {config.image_size} and {name} makes pictures of "
-                f"{networks.generator.image_size} pixels; give both the same"
-            )
+        _check_noise(networks, config)
     if condition == "styles":
         if networks.generator.styles != len(data.styles):
             raise UserError(
@@ -116,8 +134,12 @@ def _check(networks: Networks, config: FrozenConfigDict) -> None:
                 f"config.discriminator.styles is {judged}; the generator has "
                 f"{networks.generator.styles} styles"
             )
+    elif getattr(networks.discriminators["main"], "styles", 1) > 1:
+        raise UserError(f"config.discriminator.styles is more than 1, and {name} has one style")
     elif data.styles:
         raise UserError(f"config.data.styles names several, and {name} has one; give data.style")
+    if losses.cycle.weight > 0 and losses.adversarial.conditional:
+        raise UserError("config.losses.adversarial.conditional is for pairs, which a cycle lacks")
     if losses.cycle.weight > 0 and condition is not None:
         raise UserError(f"config.losses.cycle translates back, which {name} cannot do")
     if losses.identity.weight > 0 and condition is not None:
@@ -128,19 +150,30 @@ def _check(networks: Networks, config: FrozenConfigDict) -> None:
         raise UserError("config.losses.smoothed_support needs config.losses.support")
     if losses.style_contrast.weight > 0 and condition != "image":
         raise UserError("config.losses.style_contrast is for generators that take a style image")
+    if losses.style_contrast.weight > 0 and config.batch_size < 2:
+        raise UserError(
+            "config.losses.style_contrast tells styles of a batch apart; give it 2 or more"
+        )
     grows = getattr(networks.generator, "grows", False)
+    if grows != getattr(networks.discriminators["main"], "grows", False):
+        raise UserError(f"{name} and {config.discriminator.name} do not grow alike; give a pair")
+    if grows and (losses.adversarial.smooth_weight > 0 or losses.adversarial.grey_weight > 0):
+        raise UserError("config.losses.adversarial.smooth_weight and grey_weight must be 0 to grow")
     if bool(config.growth.stages) != grows:
         raise UserError(
             f"config.growth.stages must name when each stage of {name} begins"
             if grows
             else f"config.growth.stages is for generators that grow, and {name} does not"
         )
+    if losses.lpips.weight > 0 and networks.features.name != "squeezenet":
+        raise UserError(
+            'config.losses.lpips sees through config.features.network="squeezenet" only'
+        )
     seen = {
         "perceptual": losses.perceptual.layers,
         "gram": losses.gram.layers,
         "statistics": losses.statistics.layers,
         "support": (*losses.support.gram_layers, losses.support.layer),
-        "lpips": features.LPIPS_LAYERS,
     }
     for term, layers in seen.items():
         unknown = losses[term].weight > 0 and sorted(set(layers) - set(networks.features.layers))

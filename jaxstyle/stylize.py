@@ -22,15 +22,15 @@ from jaxstyle.models.examples import condition_of
 from jaxstyle.realtime.captures import Captures
 from jaxstyle.realtime.command_line import ACCELERATOR_BATCH, parser
 from jaxstyle.realtime.controls import Controls
-from jaxstyle.realtime.destinations import Output, is_watched
+from jaxstyle.realtime.destinations import Output, is_watched, written_path
 from jaxstyle.realtime.engine import Stylizer, keep_compiled_programs
 from jaxstyle.realtime.figures import Figures, write_report
-from jaxstyle.realtime.judging import JudgeSink, check_judge_path
+from jaxstyle.realtime.judging import JudgeSink, check_judge_clashes, check_judge_path
 from jaxstyle.realtime.loop import Loop
 from jaxstyle.realtime.mask import Mask, open_mask
 from jaxstyle.realtime.scheduler import Scheduler
 from jaxstyle.realtime.sinks import Sink
-from jaxstyle.realtime.sources import ImageSource, RepeatedSource, Source, open_source
+from jaxstyle.realtime.sources import ImageSource, RepeatedSource, Source, files_of, open_source
 from jaxstyle.realtime.strength import StrengthCurve
 from jaxstyle.realtime.styles import Style, style_names, styles_of
 
@@ -96,6 +96,8 @@ def _stylize(args: argparse.Namespace) -> None:
     with contextlib.ExitStack() as stack:
         source = stack.enter_context(contextlib.closing(_open_source(args, names)))
         mask = _open_mask(args, source, stack)
+        if judge:
+            _check_judged(args, names, source, mask)
         controls = _controls(args, names_of_styles, styles)
         comment = _comment(bundles, names_of_styles)
         stretch_to = None if source.live else args.size
@@ -139,7 +141,7 @@ def _stylize(args: argparse.Namespace) -> None:
                     "reconnects": getattr(source, "reconnects", 0),
                 }
                 write_report(args.report, {**ran, **figures.report()})
-        _tell(args, source, sinks, figures)
+        _tell(args, source, mask, sinks, figures)
 
 
 def _named_bundle(path: str) -> Bundle:
@@ -156,6 +158,26 @@ def _open_judge(args: argparse.Namespace, bundles: Sequence[Bundle]) -> FrameJud
     if len(bundles) > 1:
         raise UserError("the scores of two models cannot be compared; give --judge one --model")
     return FrameJudge(bundles[0])
+
+
+def _check_judged(
+    args: argparse.Namespace, sinks: list[str], source: Source, mask: Mask | None
+) -> None:
+    """Raises `UserError` if scores would take the place of another file, or have no end."""
+    if source.live and args.max_frames is None:
+        raise UserError(
+            "--judge writes its scores at the end, which a live source has none of; "
+            "give --max_frames as well"
+        )
+    used = {
+        "the source": files_of(source),
+        "a sink": [path for path in map(written_path, sinks) if path],
+        "the mask": mask.files if mask else [],
+        "a style image": [Path(path) for path in args.styles],
+        "a model": [Path(path) for path in args.model],
+        "the report": [args.report] if args.report else [],
+    }
+    check_judge_clashes(args.judge, used)
 
 
 def _open_mask(
@@ -214,7 +236,11 @@ def _open_source(args: argparse.Namespace, sinks: list[str]) -> Source:
 
 
 def _tell(
-    args: argparse.Namespace, source: Source, sinks: dict[str, Sink], figures: Figures
+    args: argparse.Namespace,
+    source: Source,
+    mask: Mask | None,
+    sinks: dict[str, Sink],
+    figures: Figures,
 ) -> None:
     """Says what there is to know of a run that has ended."""
     if figures.counts["stylized"] > 1:
@@ -226,6 +252,11 @@ def _tell(
         print(f"note: {args.source} was damaged in {source.damaged} places", file=sys.stderr)
     if isinstance(source, ImageSource) and source.skipped:
         print(f"note: {source.skipped} images could not be read", file=sys.stderr)
+    # A single picture is meant to stay.
+    if mask and mask.ended and mask.count > 1:
+        print(
+            f"note: the mask ended after {mask.count} frames; its last one stayed", file=sys.stderr
+        )
 
 
 if __name__ == "__main__":

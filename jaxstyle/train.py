@@ -25,6 +25,7 @@ from jaxstyle.checkpoint import (
 )
 from jaxstyle.config import check_config, needs_smooth_frames
 from jaxstyle.data.loader import make_loader
+from jaxstyle.data.scenes import Scenes
 from jaxstyle.data.sources import Source
 from jaxstyle.errors import UserError
 from jaxstyle.evaluation.held_out import compare_with_truth, held_out_scenes
@@ -38,6 +39,7 @@ from jaxstyle.samples import contact_sheet, write_png
 from jaxstyle.training_data import open_training_data, style_names
 
 _EVALUATION_SIZE = 256  # pixels, of held-out scenes
+_SCALING_SCENES = 4  # that feature maps are normalized by
 
 
 def train(config: ConfigDict, workdir: str | os.PathLike) -> None:
@@ -172,6 +174,10 @@ def _load_pretrained(networks: Networks, config: FrozenConfigDict) -> dict[str, 
         chosen.network, chosen.weights, chosen.sha256, cache_dir=cache_dir
     )
     pretrained = {"features": parameters}
+    if config.features.normalized:
+        scenes = Scenes("photo", count=_SCALING_SCENES, size=(256, 256))
+        frames = np.stack([scenes[i] for i in range(_SCALING_SCENES)])
+        pretrained["scales"] = features.mean_activations(networks.features, parameters, frames)
     if config.losses.lpips.weight > 0:
         pretrained["lpips_heads"] = features.load_lpips_heads(config.losses.lpips.heads)
     return pretrained

@@ -5,9 +5,14 @@ from pathlib import Path
 
 from ml_collections import FrozenConfigDict
 
+from jaxstyle.bundle import load_bundle
 from jaxstyle.data.images import read_image
 from jaxstyle.data.pairs import align, key_frames
 from jaxstyle.data.sources import Source, open_source
+from jaxstyle.data.teacher import taught
+from jaxstyle.errors import UserError
+from jaxstyle.models.examples import condition_of
+from jaxstyle.realtime import styles
 
 
 def open_training_data(
@@ -20,19 +25,40 @@ def open_training_data(
     opened or does not fit together.
     """
     data = config.data
-    content = _open(config, data.content) if needs_content else None
+    content = _open(config, "content", data.content) if needs_content else None
     if content is not None and data.key_frames:
         content = key_frames(content, data.key_frames)
     if data.teacher:
-        from jaxstyle.data.teacher import taught
-
-        style_images = [read_image(data.teacher_style)] if data.teacher_style else None
         say(f"teacher: {data.teacher} on {len(content)} frames of the content")
-        return content, taught(content, data.teacher, style_images, _cache_dir(config))
+        return content, _taught(content, config)
     if data.styles:
-        return content, [_open(config, spec) for spec in data.styles]
-    style = _open(config, data.style)
+        return content, [_open(config, f"styles[{i}]", spec) for i, spec in enumerate(data.styles)]
+    style = _open(config, "style", data.style)
     return align(content, style) if data.paired else (content, style)
+
+
+def _taught(content: Source, config: FrozenConfigDict) -> Source:
+    """What the teacher makes of the content, in the style that `data.teacher_style` says."""
+    teacher, style = config.data.teacher, config.data.teacher_style
+    bundle = load_bundle(teacher)
+    match condition_of(bundle.generator):
+        case "image":
+            if not style:
+                raise UserError(
+                    f"{teacher} takes its style from an image; name it in config.data.teacher_style"
+                )
+            return taught(content, teacher, [read_image(style)], _cache_dir(config))
+        case "styles":
+            names = styles.style_names([bundle])
+            if style not in names:
+                raise UserError(
+                    f"config.data.teacher_style is {style!r}; the styles of {teacher} are: "
+                    f"{', '.join(names)}"
+                )
+            return taught(content, teacher, None, _cache_dir(config), style=names.index(style))
+    if style:
+        raise UserError(f"config.data.teacher_style is {style!r}, but {teacher} has one style")
+    return taught(content, teacher, None, _cache_dir(config))
 
 
 def style_names(data: FrozenConfigDict) -> list[str]:
@@ -46,7 +72,9 @@ def _stem(spec: str) -> str:
     return Path(parts[-1]).stem if parts else spec
 
 
-def _open(config: FrozenConfigDict, spec: str) -> Source:
+def _open(config: FrozenConfigDict, domain: str, spec: str) -> Source:
+    if not spec:
+        raise UserError(f"config.data.{domain} names no images; give a folder, a film, tfds:...")
     # Crops are taken out of frames half as large again, so that they can differ.
     return open_source(spec, size=round(1.5 * config.image_size), cache_dir=_cache_dir(config))
 

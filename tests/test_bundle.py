@@ -1,3 +1,4 @@
+import errno
 import json
 import os
 
@@ -59,10 +60,10 @@ def test_a_write_that_fails_leaves_the_old_bundle(path, parameters, monkeypatch)
     before = path.read_bytes()
 
     def fail(*_):
-        raise OSError("disk full")
+        raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(os, "replace", fail)
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(UserError, match=r"cannot write .*safetensors: No space left on device"):
         save_bundle(path, jax.tree.map(np.zeros_like, parameters), METADATA)
     assert path.read_bytes() == before
 
@@ -113,6 +114,37 @@ def test_metadata_that_make_no_sense(tmp_path, parameters, metadata):
     path = tmp_path / "model.safetensors"
     write(path, flat(parameters), metadata)
     with pytest.raises(UserError, match=r"model\.safetensors has unreadable metadata"):
+        load_bundle(path)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"styles": [2]},
+        {"size": ["tiny"]},
+        {"name": "resnet", "width": "x"},
+        {"name": "resnet", "blocks": 2.5},
+        {"name": "dcgan", "latent": "many"},
+        {"name": "progan", "image_size": [8]},
+    ],
+)
+def test_fields_of_a_wrong_type(tmp_path, parameters, fields):
+    path = tmp_path / "model.safetensors"
+    write(path, flat(parameters), METADATA | {"generator": {"name": "realtime"} | fields})
+    with pytest.raises(UserError, match=r"model\.safetensors has unreadable") as caught:
+        load_bundle(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_tensors_of_a_type_that_numpy_does_not_have(path):
+    content = path.read_bytes()
+    size = int.from_bytes(content[:8], "little")
+    tensors = json.loads(content[8 : 8 + size])
+    begin, end = tensors["stem/bias"]["data_offsets"]
+    tensors["stem/bias"] |= {"dtype": "F8_E4M3", "shape": [end - begin]}
+    header = json.dumps(tensors).encode()
+    path.write_bytes(len(header).to_bytes(8, "little") + header + content[8 + size :])
+    with pytest.raises(UserError, match="not a readable"):
         load_bundle(path)
 
 

@@ -101,7 +101,7 @@ def shrunk(config: ConfigDict, pictures: Path, weights: Path) -> ConfigDict:
     config.update(
         {
             "steps": STEPS,
-            "batch_size": 2,
+            "batch_size": min(2, config.batch_size),
             "devices": 1,
             "initial_steps": min(config.initial_steps, 2),
             "log_every": 1,
@@ -174,7 +174,10 @@ def test_the_steps_of_a_recipe_fit_together(recipe):
         batch["style_label"] = jax.ShapeDtypeStruct((config.batch_size,), jnp.int32)
     pretrained = {}
     if networks.features:
-        pretrained["features"] = features.describe(config.features.network)[1]
+        network, pretrained["features"] = features.describe(config.features.network)
+        if config.features.normalized:
+            scalar = jax.ShapeDtypeStruct((), jnp.float32)
+            pretrained["scales"] = dict.fromkeys(network.layers, scalar)
     for updates in {steps.updates_at(step, config) for step in range(config.steps)}:
         after, figures = jax.eval_shape(
             lambda s, b, p, u=updates: steps.train_step(

@@ -233,7 +233,17 @@ def test_unsuitable_files_are_refused(tmp_path, capsys, microast_files, animegan
     np.savez(tmp_path / "other.npz", **{"conv.weight": np.ones(3)})
     assert "no known kind" in refusal(capsys, tmp_path / "other.npz", out)
     (tmp_path / "broken.safetensors").write_bytes(b"nonsense")
-    assert "not a readable" in refusal(capsys, tmp_path / "broken.safetensors", out)
+    assert "cannot be read" in refusal(capsys, tmp_path / "broken.safetensors", out)
+    compressed = tmp_path / "damaged.npz"
+    np.savez_compressed(compressed, a=np.arange(10_000))
+    content = bytearray(compressed.read_bytes())
+    content[100:1000] = bytes(900)
+    compressed.write_bytes(content)
+    assert "cannot be read: " in refusal(capsys, compressed, out)
+    (tmp_path / "photo.png").touch()
+    assert "those end in .npz, .safetensors, or, of PyTorch, .pt" in refusal(
+        capsys, tmp_path / "photo.png", out
+    )
     assert "must end in .safetensors" in refusal(capsys, animegan2_file, tmp_path / "out.npz")
     out.write_bytes(b"kept")
     assert "--overwrite" in refusal(capsys, animegan2_file, out)

@@ -247,10 +247,16 @@ def test_a_model_without_statistics_uses_those_of_the_batch(model, tmp_path):
         ("nowhere/a.png", (), "no folder"),
         ("a.png", ("--strength=0.3",), "--source"),
         ("a.png", ("--source=missing.png",), "no such file"),
+        ("a.png", ("--count=4",), "--count is not for an image, which takes --rows, --columns"),
+        ("a.png", ("--fps=25",), "--fps is not for an image"),
+        ("a.mp4", ("--count=4",), "--count is not for a film"),
+        ("many/", ("--rows=2",), "--rows is not for a folder, which takes --count"),
+        ("many/", ("--frames=9",), "--frames is not for a folder"),
     ],
 )
 def test_what_cannot_be_done_is_one_line(model, tmp_path, capsys, out, options, message):
-    assert message in refusal(capsys, model, tmp_path / out, *options)
+    assert message in refusal(capsys, model, f"{tmp_path}/{out}", *options)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_names_that_are_no_file_nor_folder_are_refused(model, tmp_path, capsys, monkeypatch):

@@ -12,7 +12,7 @@ from jaxstyle.errors import UserError
 from jaxstyle.film import Frame
 from jaxstyle.judge import FrameJudge, poor_outliers
 from jaxstyle.realtime.controls import Controls
-from jaxstyle.realtime.judging import JudgeSink, check_judge_path
+from jaxstyle.realtime.judging import JudgeSink, check_judge_clashes, check_judge_path
 from jaxstyle.realtime.styles import styles_of
 
 
@@ -99,7 +99,7 @@ def test_large_frames_are_judged_at_the_scale_of_training():
 
 
 def test_a_judge_that_is_missing_or_broken_is_one_line():
-    with pytest.raises(UserError, match="ink has no discriminator to judge with"):
+    with pytest.raises(UserError, match=r"ink has no discriminator.*adversarial\.weight 0"):
         FrameJudge(Bundle(Plain(), {}, {"name": "ink"}))
     with pytest.raises(UserError, match="NaN"):
         FrameJudge(bundle([[np.nan]] * 3))
@@ -173,3 +173,30 @@ def test_where_scores_cannot_go_is_said_at_once(tmp_path):
         with pytest.raises(UserError, match=message):
             check_judge_path(tmp_path / name, overwrite=False)
     check_judge_path(tmp_path / "a.jsonl", overwrite=True)
+
+
+def test_scores_take_no_other_files_place(tmp_path):
+    frames = tmp_path / "frames"
+    frames.mkdir()
+    photo, link = tmp_path / "photo.png", tmp_path / "link.png"
+    photo.touch()
+    link.symlink_to(photo)
+    used = {
+        "the source": [photo],
+        "a style image": [tmp_path / "style.png"],
+        "a sink": [frames, tmp_path / "new.png"],
+        "a model": [],
+    }
+    for name, clash in [
+        ("photo.jsonl", "photo.png, which is the source"),
+        ("link.jsonl", "link.png, which is the source"),
+        ("new.jsonl", "new.png, which is a sink"),
+        ("style.jsonl", "style.png, which is a style image"),
+        ("frames/a.jsonl", "a.jsonl, which is a sink or lies in it"),
+        ("frames/../new.jsonl", "new.png, which is a sink"),
+    ]:
+        with pytest.raises(UserError, match=clash):
+            check_judge_clashes(
+                tmp_path / name, {what: iter(files) for what, files in used.items()}
+            )
+    check_judge_clashes(tmp_path / "other.jsonl", used)

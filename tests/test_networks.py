@@ -13,6 +13,7 @@ def config_with(generator=None, **changes) -> FrozenConfigDict:
     config = default_config()
     if generator:
         config.generator = ConfigDict(generator)
+    config.discriminator = changes.pop("discriminator", config.discriminator)
     config.update_from_flattened_dict(changes)
     return FrozenConfigDict(config)
 
@@ -23,7 +24,37 @@ REFUSED = {
     "another size of noise": (
         NOISE,
         {"image_size": 64, "losses.patch_nce.weight": 0.0},
-        r"image_size is 64 and dcgan makes pictures of 32",
+        r"image_size is 64, dcgan makes pictures of 32 pixels and its discriminator takes",
+    ),
+    "pairs of noise": (
+        NOISE,
+        {"image_size": 32, "losses.patch_nce.weight": 0.0, "data.paired": True},
+        r"data\.paired is about content, and dcgan",
+    ),
+    "a first phase of noise": (
+        NOISE,
+        {"image_size": 32, "losses.patch_nce.weight": 0.0, "initial_steps": 3},
+        r"initial_steps is about content",
+    ),
+    "a cycle of pairs": (
+        None,
+        {"losses.cycle.weight": 1.0, "losses.adversarial.conditional": True},
+        r"conditional is for pairs",
+    ),
+    "one that grows and one that does not": (
+        {"name": "progan", "image_size": 16},
+        {"image_size": 16, "losses.patch_nce.weight": 0.0, "growth.stages": (0.0, 0.3, 0.6)},
+        r"progan and patch do not grow alike",
+    ),
+    "styles apart in a batch of one": (
+        {"name": "microast"},
+        {"losses.style_contrast.weight": 1.0, "losses.patch_nce.weight": 0.0, "batch_size": 1},
+        r"give it 2 or more",
+    ),
+    "LPIPS through another network": (
+        None,
+        {"losses.lpips.weight": 1.0},
+        r"sees through config\.features\.network",
     ),
     "styles without sources": (
         {"name": "realtime", "styles": 3},
@@ -54,7 +85,11 @@ REFUSED = {
     ),
     "stages that are missing": (
         {"name": "progan", "image_size": 16},
-        {"image_size": 16, "losses.patch_nce.weight": 0.0},
+        {
+            "image_size": 16,
+            "losses.patch_nce.weight": 0.0,
+            "discriminator": ConfigDict({"name": "progan", "image_size": 16}),
+        },
         r"must name when each stage of progan begins",
     ),
     "a layer that is not there": (

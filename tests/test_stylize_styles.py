@@ -182,7 +182,8 @@ def test_what_does_not_go_together_is_one_line(
 ):
     monkeypatch.chdir(tmp_path)
     write_film("in.mp4", [100] * 2)
-    Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save("a.png")
+    for name in ("a.png", "m.png"):
+        Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(name)
     before = sorted(tmp_path.iterdir())
     cases = [
         ([arbitrary], [], "arbitrary takes its style from an image; give one with --style=IMAGE"),
@@ -191,6 +192,9 @@ def test_what_does_not_go_together_is_one_line(
         ([shades], ["--judge=c.jsonl"], "shades has no discriminator to judge with"),
         ([brighter, shades], ["--judge=b.jsonl"], "give --judge one --model"),
         ([brighter], ["--judge=a.txt"], "ends in .jsonl"),
+        ([brighter], ["--judge=m.jsonl", "--mask=m.png", "--overwrite"], "which is the mask"),
+        ([brighter], ["--judge=b.jsonl", "--sink=b.png", "--max_frames=1"], "which is a sink"),
+        ([brighter], ["--judge=r.jsonl", "--report=r.jsonl"], "which is the report"),
         ([brighter], ["--mask=nowhere.png"], "nothing at nowhere.png"),
     ]
     for models, options, message in cases:
@@ -202,3 +206,27 @@ def test_what_does_not_go_together_is_one_line(
     assert sorted(tmp_path.iterdir()) == before
     assert run("in.mp4", "out.mp4", f"--model={brighter}", "--strength=0:0,0:1") == 2
     assert "does not come after" in capsys.readouterr().err
+
+
+def test_a_live_source_is_judged_for_as_many_frames_as_are_named(
+    tmp_path, brighter, capsys, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    Image.fromarray(np.full((48, 64, 3), 90, np.uint8)).save("a.png")
+    # A picture that is watched comes again and again.
+    monkeypatch.setattr("jaxstyle.stylize.is_watched", lambda sink: True)
+    options = [f"--model={brighter}", "--judge=s.jsonl"]
+    assert run("a.png", "null", *options) == 1
+    assert "which a live source has none of; give --max_frames" in capsys.readouterr().err
+    assert run("a.png", "null", *options, "--max_frames=3", "--fps=50") == 0
+    assert 1 <= len((tmp_path / "s.jsonl").read_text().splitlines()) <= 3
+
+
+def test_a_mask_that_is_shorter_than_the_film_is_told(tmp_path, brighter, capsys):
+    write_film(tmp_path / "in.mp4", [100] * 4)
+    note = "note: the mask ended after 2 frames; its last one stayed"
+    for length, told in ((2, 1), (4, 0), (1, 0)):
+        write_film(tmp_path / "mask.mp4", [255] * length, size=(32, 24))
+        options = [f"--model={brighter}", f"--mask={tmp_path}/mask.mp4"]
+        assert run(tmp_path / "in.mp4", "null", *options) == 0
+        assert capsys.readouterr().err.count(note) == told

@@ -3,16 +3,16 @@
 import os
 import subprocess
 import tempfile
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-from safetensors import SafetensorError
-from safetensors.numpy import load_file
 
 from jaxstyle.errors import UserError
+from jaxstyle.features import weights
 
+# The last as in "model.pth.tar".
+_TORCH_SUFFIXES = (".pt", ".pth", ".bin", ".ckpt", ".pkl", ".tar")
 _SCRIPT = Path(__file__).with_name("torch_side.py")
 
 
@@ -34,14 +34,14 @@ def read_weights(path: Path, torch_python: str) -> dict[str, np.ndarray]:
     """
     if not path.is_file():
         raise UserError(f"there is no file {path}")
-    try:
-        if path.suffix.lower() == ".npz":
-            with np.load(path, allow_pickle=False) as arrays:
-                return dict(arrays)
-        if path.suffix.lower() == ".safetensors":
-            return load_file(path)
-    except (SafetensorError, zipfile.BadZipFile, ValueError, TypeError, OSError, EOFError) as error:
-        raise UserError(f"{path} is not a readable {path.suffix} file: {error}") from error
+    suffix = path.suffix.lower()
+    if suffix in (".npz", ".safetensors"):
+        return weights.read(path)
+    if suffix not in _TORCH_SUFFIXES:
+        raise UserError(
+            f"{path} is no file of weights; those end in .npz, .safetensors, or, of PyTorch, "
+            f"{' '.join(_TORCH_SUFFIXES)}"
+        )
     if not has_torch(torch_python):
         raise UserError(
             f"reading {path} takes PyTorch, and {torch_python} has none: pip install torch numpy, "

@@ -141,7 +141,9 @@ def make_loader(
 
     if edge_smoothing:
         elements = elements.map(_with_smooth_edges)
-    return BatchIterator(elements.batch(batch_size), workers)
+    # The stream has no end, so there is no remainder; but asked to keep it, Grain rounds the number
+    # of batches up in floating point, and that of batches of 1 becomes more than an index holds.
+    return BatchIterator(elements.batch(batch_size, drop_remainder=True), workers)
 
 
 def _are_several(style: Source | Sequence[Source]) -> bool:

@@ -29,7 +29,8 @@ class Selected(Sequence[np.ndarray]):
 def align(content: Source, style: Source) -> tuple[Source, Source]:
     """Content and style for paired training: of equal length, item i of both the same scene.
 
-    Sources of equal length are returned as they are. Of a style as long as what `key_frames` took
+    Sources of equal length are returned as they are, unless they are image files of which some have
+    the same names and some do not. Of a style as long as what `key_frames` took
     the content from, the same items are taken. Otherwise one has partners for some of the other, as
     a few painted frames of a film do, and the rest of the longer one is left out:
     - two sources of image files go together by name, without folder and extension;
@@ -39,7 +40,7 @@ def align(content: Source, style: Source) -> tuple[Source, Source]:
     Raises `UserError` if the shorter one holds images without a partner, or two with the same one,
     or if sources of different length have no names.
     """
-    if len(content) == len(style):
+    if len(content) == len(style) and not _names_differ(content, style):
         return content, style
     if isinstance(content, Selected) and len(content.source) == len(style):
         return content, Selected(style, content.indices)
@@ -63,6 +64,14 @@ def align(content: Source, style: Source) -> tuple[Source, Source]:
         Selected(content, [content_index[key] for key in common]),
         Selected(style, [style_index[key] for key in common]),
     )
+
+
+def _names_differ(content: Source, style: Source) -> bool:
+    """Whether both are image files that share some of their names, but not all."""
+    if not (isinstance(content, ImageFiles) and isinstance(style, ImageFiles)):
+        return False
+    names, others = (set(_keys(source)) for source in (content, style))
+    return names != others and bool(names & others)
 
 
 def key_frames(source: Source, count: int) -> Source:

@@ -19,7 +19,14 @@ from jaxstyle.errors import UserError
 from jaxstyle.features import squeezenet, vgg19, vgg19_small, weights
 from jaxstyle.features.network import FeatureNetwork, Parameters
 
-__all__ = ["LPIPS_LAYERS", "FeatureNetwork", "describe", "load", "load_lpips_heads"]
+__all__ = [
+    "LPIPS_LAYERS",
+    "FeatureNetwork",
+    "describe",
+    "load",
+    "load_lpips_heads",
+    "mean_activations",
+]
 
 LPIPS_LAYERS = squeezenet.LPIPS_LAYERS
 
@@ -74,7 +81,10 @@ def load(
     """
     known = _known(name)
     if not os.fspath(where):
-        raise UserError(f"{name} needs pretrained weights: name a file; {known.published}")
+        raise UserError(
+            f"{name} needs pretrained weights: name their file with --config.features.weights; "
+            f"{known.published}"
+        )
     path = weights.fetch(where, sha256, cache_dir)
     try:
         parameters = known.convert(weights.read(path))
@@ -93,6 +103,19 @@ def load(
     return known.network, jax.tree.map(lambda a: jnp.asarray(a, jnp.float32), parameters)
 
 
+def mean_activations(
+    network: FeatureNetwork, parameters: Parameters, frames: np.ndarray
+) -> dict[str, jax.Array]:
+    """The mean absolute activation of each layer on uint8 frames [N, H, W, 3], float32 scalars.
+
+    Divided by these, layers count alike, whatever network and preprocessing they come from
+    (the idea of the "normalised VGG" of Gatys et al. 2015, with one scale a layer).
+    """
+    images = jnp.asarray(frames, jnp.float32) / 127.5 - 1.0
+    maps = jax.jit(network.apply)(parameters, images)
+    return {layer: jnp.abs(values).mean() for layer, values in maps.items()}
+
+
 def load_lpips_heads(
     where: str | os.PathLike, sha256: str = "", cache_dir: str | os.PathLike | None = None
 ) -> tuple[jax.Array, ...]:
@@ -105,6 +128,11 @@ def load_lpips_heads(
     network has other weights: with it distances still order distortions, but are not the figures
     that papers report.
     """
+    if not os.fspath(where):
+        raise UserError(
+            "LPIPS needs its linear heads: name their file, .npz or .safetensors, with "
+            "--config.losses.lpips.heads"
+        )
     path = weights.fetch(where, sha256, cache_dir)
     arrays = weights.read(path)
     names = [f"lin{i}.model.1.weight" for i in range(len(LPIPS_LAYERS))]

@@ -8,6 +8,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,21 @@ Arrays = dict[str, np.ndarray]
 
 _CHUNK = 1 << 20
 _TIMEOUT = 30  # seconds without a byte
+# What the libraries answer damaged files with: of the array headers, of the compression, of types
+# that NumPy does not have.
+_DAMAGE = (
+    OSError,
+    ValueError,
+    TypeError,
+    KeyError,
+    AttributeError,
+    EOFError,
+    MemoryError,
+    RuntimeError,
+    zipfile.BadZipFile,
+    zlib.error,
+    SafetensorError,
+)
 
 
 def fetch(
@@ -57,11 +73,10 @@ def read(path: Path) -> Arrays:
             case ".safetensors":
                 return load_file(path)
             case ".npz":
-                with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
-                    return dict(file)
+                return _read_npz(path)
             case ".h5" | ".hdf5":
                 return _read_hdf5(path)
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, SafetensorError) as error:
+    except _DAMAGE as error:
         raise UserError(f"{path} cannot be read: {error}; is it complete?") from error
     if path.suffix.lower() in (".pth", ".pt", ".bin", ".tar"):
         raise UserError(
@@ -92,6 +107,15 @@ def keras_layer(arrays: Arrays, name: str) -> dict[str, np.ndarray]:
     if not {1, 4} <= found.keys():
         raise KeyError(name)
     return {"kernel": found[4], "bias": found[1]}
+
+
+def _read_npz(path: Path) -> Arrays:
+    with path.open("rb") as opened:
+        file = np.load(opened, allow_pickle=False)
+        if not isinstance(file, np.lib.npyio.NpzFile):
+            raise ValueError("it is one array without a name, as in .npy files")
+        with file:
+            return dict(file)
 
 
 def _read_hdf5(path: Path) -> Arrays:

@@ -38,6 +38,15 @@ def standing_statistics(generator: nn.Module, parameters: Any) -> Any:
     """
     if not takes_noise(generator):
         return {}
+    variables = jax.eval_shape(
+        lambda key: init_variables(generator, key, generator.image_size), jax.random.key(0)
+    )
+    if "batch_stats" not in variables:
+        return {}
+
+    @jax.jit
+    def statistics(parameters, noise):
+        return generator.apply({"params": parameters}, noise, mutable=["batch_stats"])[1]
+
     noise = np.random.default_rng(0).standard_normal((_SAMPLES, generator.latent), np.float32)
-    _, changed = generator.apply({"params": parameters}, noise, mutable=["batch_stats"])
-    return jax.device_get(changed.get("batch_stats", {}))
+    return jax.device_get(statistics(parameters, noise)["batch_stats"])

@@ -32,7 +32,7 @@ def generator_terms(
     losses = players.config.losses
     outputs = run_generators(players, images)
     if not use_adversarial:
-        return _reproduction_terms(players, outputs, images, key), outputs
+        return _reproduction_terms(players, outputs, images), outputs
     terms: Terms = {}
     for i, (name, term) in enumerate(_TERMS.items()):
         settings = losses[name]
@@ -43,11 +43,11 @@ def generator_terms(
     return terms, outputs
 
 
-def _reproduction_terms(players: Players, outputs: Outputs, images: Images, key) -> Terms:
+def _reproduction_terms(players: Players, outputs: Outputs, images: Images) -> Terms:
     losses, content = players.config.losses, images["content"]
     if losses.perceptual.weight == 0:
         return {"reconstruction": jnp.abs(outputs.fake - content).mean()}
-    terms = {"perceptual": _perceptual(players, outputs, images, losses.perceptual, key)}
+    terms = {"perceptual": _seen_distance(players, outputs, content, losses.perceptual)}
     if outputs.support is not None:
         layer = losses.support.layer
         seen, target = (players.see(x, (layer,)) for x in (outputs.support, content))
@@ -93,9 +93,14 @@ def _patch_nce(players, outputs, images, settings, key):
 
 
 def _perceptual(players, outputs, images, settings, key):
-    target = players.see(images[settings.target], settings.layers)
-    seen = outputs.seen
-    losses = [perceptual.content_l1(seen[layer], target[layer]) for layer in settings.layers]
+    wanted = outputs.smooth if settings.target == "support" else images[settings.target]
+    return _seen_distance(players, outputs, wanted, settings)
+
+
+def _seen_distance(players, outputs, wanted, settings):
+    target = players.see(wanted, settings.layers)
+    distance = perceptual.content_l2 if settings.squared else perceptual.content_l1
+    losses = [distance(outputs.seen[layer], target[layer]) for layer in settings.layers]
     return sum(losses[1:], losses[0]) / len(losses)
 
 
@@ -200,19 +205,23 @@ def _support(players, outputs, images, settings, key):
     """The terms of AnimeGANv3's second tail, each with its weight in `settings`."""
     support, content = outputs.support, images["content"]
     layer = settings.layer
-    seen = players.see(support, (*settings.gram_layers, layer))
-    content_seen = players.see(content, (layer,))
-    regions = players.see(jax.lax.stop_gradient(superpixels(support)), (layer,))
-    style_seen = players.see(color.rgb_to_grey(images["style"], channels=3), settings.gram_layers)
-    _, filtered = judged_pairs(players, outputs, images)["support"]
-    logits = players.judge("support", filtered, images)
+
+    def distance(picture, x):
+        return perceptual.content_l1(players.see(picture, (layer,))[layer], x[layer])
+
+    seen = players.see(support, (layer,))
+    # Texture is learnt from grey, colour from the content.
+    grey, style = (
+        _centred(players.see(color.rgb_to_grey(x, channels=3), settings.gram_layers))
+        for x in (support, images["style"])
+    )
+    _, fake = judged_pairs(players, outputs, images)["support"]
+    logits = players.judge("support", fake, images)
     parts = {
         "adversarial": jnp.square(logits - SUPPORT_LABELS[0]).mean(),
-        "perceptual": perceptual.content_l1(seen[layer], content_seen[layer]),
-        "gram": _gram_distance(
-            _centred(seen), _centred(style_seen), settings.gram_layers, settings.gram_layer_weights
-        ),
-        "superpixels": perceptual.content_l1(seen[layer], regions[layer]),
+        "perceptual": distance(content, seen),
+        "gram": _gram_distance(grey, style, settings.gram_layers, settings.gram_layer_weights),
+        "superpixels": distance(superpixels(support), seen) + distance(superpixels(content), seen),
         "color": color.lab_color_loss(support, content),
         "total_variation": color.total_variation(support, squared=True),
     }

@@ -18,8 +18,8 @@ from jaxstyle.networks import Networks
 PyTree = Any
 Images = Mapping[str, jax.Array]
 
-# AnimeGANv3 shows its support discriminator pictures without their finest grain.
-_GUIDED_RADIUS = 1
+# AnimeGANv3 judges its support tail's pictures without their finest grain.
+_GUIDED_RADIUS = 2
 _GUIDED_EPSILON = 4e-2  # 0.01 of pixels in [0, 1]
 
 
@@ -50,7 +50,8 @@ class Players:
     """Networks with their parameters at one moment, and what they need beside images.
 
     discriminators, stats: by name, as in `TrainState`. pretrained: the parameters of the network
-    that perceptual terms see through ("features") and of LPIPS ("lpips_heads"), or empty.
+    that perceptual terms see through ("features"), what its layers are divided by ("scales") and
+    the heads of LPIPS ("lpips_heads"), each if there is any.
     growth: where networks grow.
     """
 
@@ -111,7 +112,9 @@ class Players:
 
     def see(self, x: jax.Array, layers: tuple[str, ...]) -> dict[str, jax.Array]:
         """The pretrained network's feature maps of images, by layer."""
-        return self.networks.features.apply(self.pretrained["features"], x, layers)
+        maps = self.networks.features.apply(self.pretrained["features"], x, layers)
+        scales = self.pretrained.get("scales", {})
+        return {layer: m / scales[layer] if scales else m for layer, m in maps.items()}
 
 
 @flax.struct.dataclass
@@ -121,7 +124,7 @@ class Outputs:
     fake: float32 [N, S, S, 3], the result. maps: the generator's feature maps of the content.
     condition: what it was given beside it. seen: the pretrained network's feature maps of fake.
     backward: of the style, by the second generator of a cycle. support: by AnimeGANv3's second
-    tail; smooth: the same, its gradients flattened.
+    tail, its grain filtered out; smooth: the same unfiltered, with small gradients flattened.
     """
 
     fake: jax.Array
@@ -134,7 +137,7 @@ class Outputs:
 
 
 def run_generators(players: Players, images: Images) -> Outputs:
-    """Stylizes a batch of images, as `objectives.images` prepares it."""
+    """Stylizes a batch, float32 images in [-1, 1] by their names in `steps.train_step`."""
     networks = players.networks
     maps, condition = (), ()
     if takes_noise(networks.generator):
@@ -150,8 +153,9 @@ def run_generators(players: Players, images: Images) -> Outputs:
         outputs = outputs.replace(backward=back)
     if "support" in networks.helpers:
         tail = networks.helpers["support"]
-        support = tail.apply({"params": players.helpers["support"]}, maps)
-        smooth = jax.lax.stop_gradient(l0_smooth(support))
+        painted = tail.apply({"params": players.helpers["support"]}, maps)
+        support = guided_filter(painted, painted, _GUIDED_RADIUS, _GUIDED_EPSILON)
+        smooth = jax.lax.stop_gradient(l0_smooth(painted))
         outputs = outputs.replace(support=support, smooth=smooth)
     return outputs
 
@@ -175,10 +179,9 @@ def judged_pairs(
     if outputs.support is not None:
         # The main tail is to look like the support's picture without its grain; it is the support
         # tail that learns the style.
-        filtered = guided_filter(outputs.support, outputs.support, _GUIDED_RADIUS, _GUIDED_EPSILON)
         return {
             "main": (outputs.smooth, outputs.fake),
-            "support": (rgb_to_grey(real), rgb_to_grey(filtered)),
+            "support": (rgb_to_grey(real), rgb_to_grey(outputs.support)),
         }
     pairs = {"main": (real, outputs.fake)}
     if outputs.backward is not None:

@@ -140,7 +140,7 @@ def parser() -> argparse.ArgumentParser:
         type=Path,
         metavar="FILE.jsonl",
         help="have the model's discriminator score every frame, and flag the poor ones; the worst "
-        "are shown in FILE.png",
+        "are shown in FILE.png; live, together with --max_frames",
     )
     result.add_argument(
         "--keep_going",

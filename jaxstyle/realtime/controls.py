@@ -6,6 +6,7 @@ changes a shape or a program: they are values that the compiled function takes.
 
 import dataclasses
 import math
+import reprlib
 import threading
 from collections.abc import Callable, Mapping, Sequence
 
@@ -40,6 +41,8 @@ _SWITCHES = ("paused", "recording")
 _STEP = 0.1
 # The strongest smoothing: with more, what stands still would never settle.
 _MOST_SMOOTHING = 0.9
+# Only their ratios count; far larger ones have no finite sum.
+_MOST_WEIGHT = 1_000_000
 
 
 class Controls:
@@ -141,12 +144,15 @@ class Controls:
         if not isinstance(value, list | tuple) or len(value) != len(self.styles):
             raise UserError(f"weights are {value!r}; give a number for each style, or some by name")
         for weight in value:
-            if type(weight) not in (int, float) or not 0 <= weight < math.inf:
-                raise UserError(f"a weight is {weight!r}; it must be a number of at least 0")
+            if type(weight) not in (int, float) or not 0 <= weight <= _MOST_WEIGHT:
+                raise UserError(
+                    f"a weight is {reprlib.repr(weight)}; "
+                    f"it must be a number between 0 and {_MOST_WEIGHT}"
+                )
         if len({bundle for bundle, w in zip(self.bundles, value, strict=True) if w}) > 1:
             raise UserError("weights mix styles of one model; of two models, use style and mix")
         total = math.fsum(value)
-        if not 0 < total < math.inf:
+        if total == 0:
             raise UserError("weights are all 0; one at least must be more")
         return tuple(weight / total for weight in value)
 

@@ -21,7 +21,7 @@ from jaxstyle.realtime.sinks import (
     Sink,
     writable_name,
 )
-from jaxstyle.realtime.sources import ImageSource, RepeatedSource, Source
+from jaxstyle.realtime.sources import ImageSource, RepeatedSource, Source, files_of
 from jaxstyle.realtime.virtual import VirtualCameraSink
 from jaxstyle.realtime.window import WindowSink
 
@@ -31,6 +31,11 @@ _HTTP = re.compile(r"http(?:://(?P<host>[^/:]+|\[[0-9a-fA-F:]+\])?(?::(?P<port>\
 def is_watched(text: str) -> bool:
     """Whether the sink that a user names shows pictures as they come, to people or programs."""
     return text in ("window", "virtual") or _HTTP.fullmatch(text) is not None
+
+
+def written_path(text: str) -> Path | None:
+    """The file or folder that the sink is which a user names, if it is one."""
+    return None if is_watched(text) or text == "null" else Path(text).expanduser()
 
 
 @dataclass(frozen=True)
@@ -116,7 +121,7 @@ class Output:
         if not path.parent.is_dir():
             raise UserError(f"there is no folder {path.parent} to write {path.name} to")
         if path.exists():
-            if any(path.samefile(used) for used in _files(self.source)):
+            if any(path.samefile(used) for used in files_of(self.source)):
                 raise UserError(f"{path} is the source itself; choose another name for the result")
             if not self.overwrite:
                 raise UserError(f"{path} exists; --overwrite replaces it")
@@ -142,12 +147,6 @@ class Output:
                 raise UserError(
                     f"{count} of the images would be written to {path / name}; rename them"
                 )
-
-
-def _files(source: Source) -> list[Path]:
-    if isinstance(source, ImageSource | RepeatedSource):
-        return source.paths
-    return [source.path] if isinstance(source, FilmReader) else []
 
 
 def _aspect_ratio(film: FilmReader, size: tuple[int, int] | None) -> Fraction:

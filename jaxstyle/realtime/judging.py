@@ -3,6 +3,7 @@
 import heapq
 import json
 import sys
+from collections.abc import Iterable, Mapping
 from fractions import Fraction
 from pathlib import Path
 from typing import Self
@@ -33,6 +34,23 @@ def check_judge_path(path: Path, overwrite: bool) -> None:
     for file in (path, path.with_suffix(".png")):
         if file.exists() and not overwrite:
             raise UserError(f"{file} exists; --overwrite replaces it")
+
+
+def check_judge_clashes(path: Path, used: Mapping[str, Iterable[Path]]) -> None:
+    """Raises `UserError` if scores at `path`, or the picture beside them, take another's place.
+
+    used: by what they are, such as "the source", the other files of the run. A folder among them
+    is one that pictures are written to: none but its own may lie there.
+    """
+    taken = {what: {other.resolve() for other in others} for what, others in used.items()}
+    for file in (path, path.with_suffix(".png")):
+        place = file.resolve()
+        for what, places in taken.items():
+            if not places.isdisjoint((place, *place.parents)):
+                raise UserError(
+                    f"--judge={path} would write {file}, which is {what} or lies in it; "
+                    "choose another name"
+                )
 
 
 class JudgeSink:

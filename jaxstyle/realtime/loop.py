@@ -25,6 +25,7 @@ from jaxstyle.realtime.captures import Captures
 from jaxstyle.realtime.controls import Controls
 from jaxstyle.realtime.figures import Figures
 from jaxstyle.realtime.handover import Handover
+from jaxstyle.realtime.judging import JudgeSink
 from jaxstyle.realtime.letterbox import Size
 from jaxstyle.realtime.mask import Mask
 from jaxstyle.realtime.scheduler import Job, Scheduler
@@ -331,7 +332,10 @@ class Loop:
             handover.abandon()
         except UserError as error:
             self._sinks = {n: sink for n, sink in self._sinks.items() if n != name}
-            if not self._source.live or all(map(_is_extra, self._sinks.values())):
+            # Scores of pictures that go nowhere are not worth going on for.
+            if not self._source.live or all(
+                isinstance(sink, JudgeSink) or _is_extra(sink) for sink in self._sinks.values()
+            ):
                 raise
             self._say(f"{name} has failed, the others go on: {error}")
             self._errors.append(error)

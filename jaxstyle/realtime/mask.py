@@ -1,27 +1,28 @@
 """A mask: which parts of the frames are stylized."""
 
-import itertools
-from collections.abc import Iterator
 from fractions import Fraction
+from pathlib import Path
 
 import cv2
 import numpy as np
 
 from jaxstyle.errors import UserError
 from jaxstyle.film import Frame
-from jaxstyle.realtime.sources import ImageSource, Source, open_source
+from jaxstyle.realtime.sources import ImageFrame, ImageSource, Source, files_of, open_source
 
 
 class Mask:
     """Frames of a mask, white where the frame beside them is stylized, black where it stays.
 
-    Each call of `blended` takes the next one; the last one stays once the source has ended.
+    Transparent parts count as black. Each call of `blended` takes the next one; the last one stays
+    once the source has ended. count: how many were taken. ended: whether more were wanted.
     """
 
     def __init__(self, source: Source):
+        self.count = 0
+        self.ended = False
         self._source = source
-        frames = iter(source)
-        self._frames: Iterator[Frame | None] = itertools.chain(frames, itertools.repeat(None))
+        self._frames = iter(source)
         self._grey: np.ndarray | None = None
         self._sized: np.ndarray | None = None
 
@@ -30,11 +31,11 @@ class Mask:
 
         stylized: uint8 [H, W, 3], which the result has the shape of. frame: uint8 [h, w, 3];
         live, it may be larger. The mask is resized to the result, grey blends.
+        Raises `UserError` if a mask cannot be read, or there is not one.
         """
         height, width = stylized.shape[:2]
-        if (mask := next(self._frames)) is not None:
-            self._grey = cv2.cvtColor(mask.rgb, cv2.COLOR_RGB2GRAY)
-            self._sized = None
+        if not self.ended:
+            self._take_next()
         if self._sized is None or self._sized.shape[:2] != (height, width):
             # One sample a channel, as broadcasting over three is several times slower.
             self._sized = cv2.merge([_resized(self._grey, (width, height))] * 3).astype(np.uint16)
@@ -42,9 +43,25 @@ class Mask:
         # At most 255 * 255 + 127, which 16 bits hold.
         return ((kept * (255 - self._sized) + stylized * self._sized + 127) // 255).astype(np.uint8)
 
+    @property
+    def files(self) -> list[Path]:
+        """The files that masks are read from."""
+        return files_of(self._source)
+
     def close(self) -> None:
         """Closes the source."""
         self._source.close()
+
+    def _take_next(self) -> None:
+        mask = next(self._frames, None)
+        if mask is not None:
+            self.count += 1
+            self._grey = _on_black(mask)
+            self._sized = None
+        elif self._grey is None:
+            raise UserError("the mask holds not one frame")
+        else:
+            self.ended = True
 
 
 def open_mask(text: str, rate: Fraction, *, live: bool) -> Mask:
@@ -60,7 +77,19 @@ def open_mask(text: str, rate: Fraction, *, live: bool) -> Mask:
     if live and not (isinstance(source, ImageSource) and source.total == 1):
         source.close()
         raise UserError(f"a live picture takes one image as its mask; {text} is more than one")
+    if isinstance(source, ImageSource):
+        # Left out, it would have all that come after it lie beside the wrong frames.
+        source.strict = True
     return Mask(source)
+
+
+def _on_black(mask: Frame) -> np.ndarray:
+    """The grey levels, uint8 [H, W], of the mask where transparent parts show black."""
+    grey = cv2.cvtColor(mask.rgb, cv2.COLOR_RGB2GRAY)
+    if not isinstance(mask, ImageFrame) or mask.alpha is None:
+        return grey
+    # It comes on white: of each level, 255 - alpha is the white that shines through.
+    return cv2.subtract(grey, 255 - mask.alpha)
 
 
 def _resized(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:

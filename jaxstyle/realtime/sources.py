@@ -42,12 +42,14 @@ class ImageSource:
     """Image files, in order, `rate` a second.
 
     Of several files, those that cannot be read are named on stderr and left out; `skipped` counts
-    them. Iteration raises `UserError` if none can be read.
+    them. Iteration raises `UserError` if none can be read; if `strict` is set, at the first that
+    cannot.
     """
 
     live = False
 
     def __init__(self, paths: list[Path], rate: Fraction, folder: Path | None = None):
+        self.strict = False
         self.paths = paths
         self.names = [str(path.relative_to(folder)) if folder else path.name for path in paths]
         self.rate = rate
@@ -61,7 +63,7 @@ class ImageSource:
                 rgb, alpha = read_image(path), _read_alpha(path)
             except UserError as error:
                 self.skipped += 1
-                if self.skipped == len(self.paths):
+                if self.strict or self.skipped == len(self.paths):
                     raise
                 print(f"skipped: {error}", file=sys.stderr)
                 continue
@@ -143,6 +145,13 @@ def open_source(
         f"nothing at {text}: no file, no folder, no images for it as a glob or a numbered sequence,"
         " no camera"
     )
+
+
+def files_of(source: Source) -> list[Path]:
+    """The files that a source reads; none for cameras and streams."""
+    if isinstance(source, ImageSource | RepeatedSource):
+        return source.paths
+    return [source.path] if isinstance(source, FilmReader) else []
 
 
 def _numbered_images(pattern: Path) -> list[Path]:

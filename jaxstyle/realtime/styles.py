@@ -22,6 +22,8 @@ from jaxstyle.realtime.controls import Settings
 
 # The shorter side of a style image, in pixels. Larger ones give the same statistics, later.
 _SHORTEST, _LONGEST = 64, 512
+# And the longer side: what is narrower than that allows is widened to the shortest.
+_LONGEST_SIDE = 2048
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,7 +81,7 @@ def conditions_of(bundle: Bundle, images: Sequence[np.ndarray]) -> Any:
     """The conditions of a bundle's styles: a pytree, a style a row of each leaf; None for plain.
 
     images: style images, uint8 [H, W, 3] of any size. Each is shrunk until its shorter side is at
-    most 512 pixels, and encoded.
+    most 512 pixels and its longer one at most 2048, and encoded.
     """
     condition = condition_of(bundle.generator)
     if condition is None:
@@ -140,7 +142,11 @@ def _style_sized(image: np.ndarray, stride: int) -> np.ndarray:
     """The image at a size to encode it at: multiples of the stride, neither tiny nor huge."""
     height, width = image.shape[:2]
     scale = np.clip(min(height, width), _SHORTEST, _LONGEST) / min(height, width)
-    size = tuple(max(1, round(length * scale / stride)) * stride for length in (width, height))
+    scale = min(scale, _LONGEST_SIDE / max(height, width))
+    size = tuple(
+        max(1, round(max(_SHORTEST, length * scale) / stride)) * stride
+        for length in (width, height)
+    )
     if size == (width, height):
         return image
     return cv2.resize(image, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)

@@ -268,3 +268,12 @@ def test_a_signal_to_the_whole_process_group_leaves_the_workers_to_the_main_proc
     assert worker.is_alive()
     loader.close()
     assert not worker.is_alive()
+
+
+def test_a_batch_may_be_a_single_image():
+    """As CycleGAN and FastCUT train; the stream is as endless as that of larger batches."""
+    images = [np.full((8, 8, 3), i, np.uint8) for i in range(3)]
+    batches = make_loader(images, images, batch_size=1, image_size=8, seed=0)
+    found = [int(next(batches)["content"].mean()) for _ in range(6)]
+    batches.close()
+    assert sorted(found) == [0, 0, 1, 1, 2, 2]

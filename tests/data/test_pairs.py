@@ -109,3 +109,13 @@ def test_key_frames_of_the_content_take_the_same_of_the_style():
     found, partners = align(key_frames(content, 4), style)
     assert len(found) == 4
     assert values(partners) == [100, 130, 160, 190]
+
+
+def test_names_that_agree_in_part_decide_also_between_folders_of_one_length(tmp_path):
+    """By position, each would be paired with the picture before its own."""
+    content = folder_of(tmp_path / "content", {f"{i}.png": 10 * i for i in (1, 2, 3)})
+    style = folder_of(tmp_path / "style", {f"{i}.png": 100 + 10 * i for i in (2, 3, 4)})
+    with pytest.raises(UserError, match="1"):
+        align(content, style)
+    unrelated = folder_of(tmp_path / "other", {f"{name}.png": 50 for name in "abc"})
+    assert align(content, unrelated) == (content, unrelated)

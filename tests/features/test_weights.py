@@ -129,7 +129,7 @@ def test_offline_is_one_line(tmp_path):
         ("https://example.com/", "0" * 64, "URL of a file"),
         ("a.npz", "abc", "64 hexadecimal digits"),
         ("nowhere.npz", "", "no weights at nowhere.npz"),
-        ("", "", "vgg19 needs pretrained weights.*vgg19_weights_tf_dim_ordering"),
+        ("", "", r"--config\.features\.weights; .*vgg19_weights_tf_dim_ordering"),
     ],
 )
 def test_wrong_names_are_refused(where, sha256, message):
@@ -157,6 +157,16 @@ def test_broken_and_unknown_files_are_refused(tmp_path, weights_file):
         (tmp_path / name).write_bytes(weights_file.read_bytes()[:5000])
         with pytest.raises(UserError, match="cannot be read"):
             weights.read(tmp_path / name)
+    np.savez_compressed(tmp_path / "damaged.npz", a=np.arange(10_000))
+    content = bytearray((tmp_path / "damaged.npz").read_bytes())
+    content[100:1000] = bytes(900)
+    (tmp_path / "damaged.npz").write_bytes(content)
+    with pytest.raises(UserError, match=r"cannot be read: .*decompressing"):
+        weights.read(tmp_path / "damaged.npz")
+    with (tmp_path / "array.npz").open("wb") as file:
+        np.save(file, np.zeros(3))
+    with pytest.raises(UserError, match="cannot be read: it is one array without a name"):
+        weights.read(tmp_path / "array.npz")
     np.savez(tmp_path / "objects.npz", a=np.array([{}], object))
     with pytest.raises(UserError, match="cannot be read"):
         weights.read(tmp_path / "objects.npz")
@@ -189,3 +199,8 @@ def test_lpips_heads(tmp_path):
     np.savez(tmp_path / "alex.npz", **arrays)
     with pytest.raises(UserError, match="does not hold the 7 linear heads"):
         features.load_lpips_heads(tmp_path / "alex.npz")
+
+
+def test_lpips_heads_that_are_not_named():
+    with pytest.raises(UserError, match=r"with --config\.losses\.lpips\.heads"):
+        features.load_lpips_heads("")

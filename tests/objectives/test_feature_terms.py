@@ -155,6 +155,10 @@ def test_animegan3s_second_tail_and_what_the_main_one_learns_from_it(squeezenet,
         "losses.support.gram_layers": LAYERS,
         "losses.support.gram_layer_weights": (1.0, 3.0),
         "losses.smoothed_support.weight": 50.0,
+        "losses.perceptual.weight": 0.5,
+        "losses.perceptual.layers": ("fire3",),
+        "losses.perceptual.target": "support",
+        "losses.perceptual.squared": True,
         "losses.adversarial.weight": 0.02,
     }
     players = players_of(squeezenet, {"name": "animegan3"}, {"name": "animegan3"}, **changes)
@@ -168,15 +172,21 @@ def test_animegan3s_second_tail_and_what_the_main_one_learns_from_it(squeezenet,
 
     fake, support = both(images["content"])
     np.testing.assert_allclose(outputs.fake, fake, atol=1e-4)
-    np.testing.assert_allclose(outputs.support, support, atol=1e-4)
     smooth = l0_smooth(support)
+    support = guided_filter(support, support, 2, 4e-2)
+    np.testing.assert_allclose(outputs.support, support, atol=1e-4)
     np.testing.assert_allclose(terms["smoothed_support"], np.abs(fake - smooth).mean(), rtol=1e-3)
 
+    main, target = (see(squeezenet, x, ("fire3",))["fire3"] for x in (fake, smooth))
+    np.testing.assert_allclose(terms["perceptual"], np.square(main - target).mean(), rtol=1e-2)
+
     layer = "fire5"
-    seen = see(squeezenet, support, (*LAYERS, layer))
-    content = see(squeezenet, images["content"], (layer,))[layer]
-    regions = see(squeezenet, superpixels(support), (layer,))[layer]
-    style = see(squeezenet, grey(images["style"]))
+    seen = see(squeezenet, support, (layer,))[layer]
+    content, regions, content_regions = (
+        see(squeezenet, x, (layer,))[layer]
+        for x in (images["content"], superpixels(support), superpixels(images["content"]))
+    )
+    texture, style = see(squeezenet, grey(support)), see(squeezenet, grey(images["style"]))
 
     def covariance(maps):
         flat = np.asarray(maps).reshape(2, -1, maps.shape[-1])
@@ -184,10 +194,10 @@ def test_animegan3s_second_tail_and_what_the_main_one_learns_from_it(squeezenet,
         return np.einsum("npc,npd->ncd", flat, flat) / flat[0].size
 
     expected = {
-        "perceptual": np.abs(seen[layer] - content).mean(),
-        "superpixels": np.abs(seen[layer] - regions).mean(),
+        "perceptual": np.abs(seen - content).mean(),
+        "superpixels": np.abs(seen - regions).mean() + np.abs(seen - content_regions).mean(),
         "gram": sum(
-            w * np.abs(covariance(seen[name]) - covariance(style[name])).mean()
+            w * np.abs(covariance(texture[name]) - covariance(style[name])).mean()
             for name, w in zip(LAYERS, (1.0, 3.0), strict=True)
         ),
         "color": lab_color_loss(support, images["content"]),
@@ -197,8 +207,7 @@ def test_animegan3s_second_tail_and_what_the_main_one_learns_from_it(squeezenet,
 
     # The support's discriminator sees grey; the main one asks for the smoothed picture.
     pairs = judged_pairs(players, run_generators(players, images), images)
-    filtered = guided_filter(support, support, 1, 4e-2)
-    np.testing.assert_allclose(pairs["support"][1][..., 0], filtered @ GREY, atol=1e-3)
+    np.testing.assert_allclose(pairs["support"][1][..., 0], support @ GREY, atol=1e-3)
     np.testing.assert_allclose(pairs["support"][0][..., 0], images["style"] @ GREY, atol=1e-5)
     # A gradient near the threshold may be flattened in one and not in the other.
     assert np.abs(pairs["main"][0] - smooth).mean() < 1e-4
@@ -214,3 +223,20 @@ def test_reproducing_comes_first_by_what_the_network_sees(squeezenet, images):
     expected = np.mean([np.abs(found[layer] - wanted[layer]).mean() for layer in LAYERS])
     assert set(terms) == {"perceptual"}
     np.testing.assert_allclose(terms["perceptual"], expected, rtol=1e-4)
+
+
+def test_normalized_layers_count_alike(squeezenet, images):
+    """Divided by what they are on other pictures, as training does with the embedded scenes."""
+    frames = np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3), np.uint8)
+    scales = features.mean_activations(*squeezenet, frames)
+    found = see(squeezenet, frames.astype(np.float32) / 127.5 - 1, LAYERS)
+    for layer in LAYERS:
+        np.testing.assert_allclose(scales[layer], np.abs(found[layer]).mean(), rtol=1e-4)
+    players = players_of(
+        squeezenet, **{"losses.perceptual.weight": 1.0, "losses.perceptual.layers": LAYERS}
+    )
+    players = dataclasses.replace(players, pretrained={**players.pretrained, "scales": scales})
+    plain = see(squeezenet, images["content"])
+    normalized = jit(lambda x: players.see(x, LAYERS))(images["content"])
+    for layer in LAYERS:
+        np.testing.assert_allclose(normalized[layer], plain[layer] / scales[layer], rtol=1e-4)

@@ -15,6 +15,7 @@ from jaxstyle.realtime.captures import Captures, Recording
 from jaxstyle.realtime.controls import Controls
 from jaxstyle.realtime.engine import Stylizer
 from jaxstyle.realtime.figures import Figures
+from jaxstyle.realtime.judging import JudgeSink
 from jaxstyle.realtime.loop import Loop
 from jaxstyle.realtime.scheduler import Scheduler
 from jaxstyle.realtime.sinks import NullSink, SinkClosed
@@ -265,6 +266,26 @@ def test_a_sink_that_fails_ends_batches_of_mixed_sizes():
 def test_the_only_sink_that_fails_ends_the_run(source):
     with pytest.raises(UserError, match="the disk is full"):
         run(source, {"disk": Full()})
+
+
+class Scores(JudgeSink):
+    def __init__(self):
+        self.scored = 0
+        self.finished = False
+
+    def write(self, frame):
+        self.scored += 1
+
+    def finish(self):
+        self.finished = True
+
+
+def test_a_judge_alone_does_not_keep_a_live_run_going():
+    scores = Scores()
+    with pytest.raises(UserError, match="the disk is full"):
+        run(Camera(), {"disk": Full(), "judge": scores}, max_frames=2000)
+    assert scores.scored < 1000
+    assert scores.finished
 
 
 def test_a_viewer_who_leaves_ends_a_live_source_and_the_recording_is_complete():

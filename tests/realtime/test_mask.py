@@ -83,3 +83,36 @@ def test_a_live_picture_takes_one_image(tmp_path):
         open_mask(str(tmp_path), RATE, live=True)
     with pytest.raises(UserError, match="nothing at"):
         open_mask(str(tmp_path / "nowhere.png"), RATE, live=False)
+
+
+def test_transparent_parts_of_a_mask_are_black(tmp_path):
+    rgba = np.zeros((20, 30, 4), np.uint8)
+    rgba[..., :3] = 255
+    rgba[:, :10, 3], rgba[:, 10:20, 3] = 0, 51
+    rgba[:, 20:, 3] = 255
+    Image.fromarray(rgba).save(tmp_path / "m.png")
+    mask = open_mask(str(tmp_path / "m.png"), RATE, live=False)
+    shown = mask.blended(grey(10), grey(210))[..., 0]
+    # White of a fifth of the opacity, over black: a fifth of the way.
+    np.testing.assert_allclose(shown[0, [5, 15, 25]], [10, 50, 210], atol=1)
+
+
+def test_a_mask_that_cannot_be_read_is_an_error_and_shifts_none(tmp_path):
+    for i in range(3):
+        Image.fromarray(grey(255)).save(tmp_path / f"{i}.png")
+    (tmp_path / "1.png").write_bytes(b"damaged")
+    mask = open_mask(str(tmp_path), RATE, live=False)
+    mask.blended(grey(10), grey(200))
+    with pytest.raises(UserError, match=r"1\.png: not a readable image"):
+        mask.blended(grey(10), grey(200))
+
+
+def test_a_mask_knows_how_many_it_had():
+    mask = Mask(Pictures(grey(255), grey(0)))
+    for _ in range(2):
+        mask.blended(grey(10), grey(200))
+    assert (mask.count, mask.ended) == (2, False)
+    mask.blended(grey(10), grey(200))
+    assert (mask.count, mask.ended) == (2, True)
+    with pytest.raises(UserError, match="not one frame"):
+        Mask(Pictures()).blended(grey(10), grey(200))

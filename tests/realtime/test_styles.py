@@ -11,7 +11,7 @@ from jaxstyle.models.examples import init_parameters
 from jaxstyle.realtime.controls import Settings
 from jaxstyle.realtime.engine import Stylizer, initial_state, stylize
 from jaxstyle.realtime.scheduler import Scheduler
-from jaxstyle.realtime.styles import Style, style_names, styles_of
+from jaxstyle.realtime.styles import Style, conditions_of, style_names, styles_of
 
 
 class Shift(nn.Module):
@@ -163,6 +163,30 @@ def test_a_style_image_of_any_size_is_a_style():
         np.testing.assert_allclose(shown, np.broadcast_to(colour, shown.shape), atol=0.51)
     # Enlarging a tiny image has its edge overshoot a little.
     np.testing.assert_allclose(show(stylizer, frame, style=2).mean((0, 1)), (80, 0, 120), atol=8)
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"),
+    [
+        ((1, 2000), (64, 2048)),
+        ((9000, 2), (2048, 64)),
+        ((600, 6000), (204, 2048)),
+        ((1024, 2048), (512, 1024)),
+        ((3, 5), (64, 108)),
+        ((100, 200), (100, 200)),
+    ],
+)
+def test_style_images_are_encoded_at_bounded_sizes(size, expected):
+    sizes = []
+
+    class Recording(Tinted):
+        def encode_style(self, x):
+            sizes.append(x.shape[1:3])
+            return super().encode_style(x)
+
+    bundle = Bundle(Recording(), {"gain": jnp.float32(1)}, {})
+    conditions_of(bundle, [np.zeros((*size, 3), np.uint8)])
+    assert sizes == [expected]
 
 
 def test_no_style_compiles_anything_once_all_is_prepared(compilations):
