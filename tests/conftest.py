@@ -3,10 +3,16 @@
 import os
 from pathlib import Path
 
-# Four simulated devices, so that one process can compare sharded with unsharded training.
-# Must be set before jax is imported anywhere.
-os.environ["XLA_FLAGS"] = (
-    os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=4"
+# Four simulated devices, so that one process can compare sharded with unsharded training; and
+# programs that are compiled quickly, for most of the time here goes into compiling what then runs
+# once. Must be set before jax is imported anywhere.
+os.environ["XLA_FLAGS"] = " ".join(
+    [
+        os.environ.get("XLA_FLAGS", ""),
+        "--xla_force_host_platform_device_count=4",
+        "--xla_backend_optimization_level=0",
+        "--xla_llvm_disable_expensive_passes=true",
+    ]
 ).strip()
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 
