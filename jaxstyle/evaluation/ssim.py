@@ -34,6 +34,31 @@ def _windowed_mean(x: jax.Array) -> jax.Array:
     return x
 
 
+def similarity_maps(a: jax.Array, b: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """The two factors of SSIM at every window that lies wholly inside the image.
+
+    Args:
+      a: [N, H, W, C] float32 in [0, 1], H and W at least 11.
+      b: the same shape, dtype and range.
+
+    Returns:
+      (luminance, contrast_structure), [N, H-10, W-10, C] float32 each: equation 6 of the paper, in
+      (0, 1], and equations 9 and 10 multiplied, in [-1, 1].
+    """
+    mean_a, mean_b, mean_aa, mean_bb, mean_ab = _windowed_mean(
+        jnp.stack([a, b, a * a, b * b, a * b])
+    )
+    # Rounding can push a variance of zero slightly below it.
+    variance_a = jnp.maximum(mean_aa - mean_a**2, 0.0)
+    variance_b = jnp.maximum(mean_bb - mean_b**2, 0.0)
+    covariance = mean_ab - mean_a * mean_b
+
+    c1, c2 = K1**2, K2**2
+    luminance = (2 * mean_a * mean_b + c1) / (mean_a**2 + mean_b**2 + c1)
+    contrast_structure = (2 * covariance + c2) / (variance_a + variance_b + c2)
+    return luminance, contrast_structure
+
+
 @jax.jit
 def ssim(a: jax.Array, b: jax.Array) -> jax.Array:
     """Mean SSIM per image; 1 for identical images, symmetric in `a` and `b`.
@@ -57,15 +82,5 @@ def ssim(a: jax.Array, b: jax.Array) -> jax.Array:
     if min(a.shape[1:3]) < WINDOW_SIZE:
         raise ValueError(f"ssim needs images of at least {WINDOW_SIZE} pixels, got {a.shape}")
 
-    mean_a, mean_b, mean_aa, mean_bb, mean_ab = _windowed_mean(
-        jnp.stack([a, b, a * a, b * b, a * b])
-    )
-    # Rounding can push a variance of zero slightly below it.
-    variance_a = jnp.maximum(mean_aa - mean_a**2, 0.0)
-    variance_b = jnp.maximum(mean_bb - mean_b**2, 0.0)
-    covariance = mean_ab - mean_a * mean_b
-
-    c1, c2 = K1**2, K2**2
-    luminance = (2 * mean_a * mean_b + c1) / (mean_a**2 + mean_b**2 + c1)
-    contrast_structure = (2 * covariance + c2) / (variance_a + variance_b + c2)
+    luminance, contrast_structure = similarity_maps(a, b)
     return jnp.mean(luminance * contrast_structure, axis=(1, 2, 3))
