@@ -1,43 +1,32 @@
 """Held-out scenes: what photo data cannot offer, the true stylized frame to compare with."""
 
-import jax
-import jax.numpy as jnp
-import numpy as np
-
-from jaxstyle.data.scenes import Scenes
-from jaxstyle.evaluation.ssim import ssim
-from jaxstyle.evaluation.swd import sliced_wasserstein
+from jaxstyle.data.scenes import clip
+from jaxstyle.evaluation.footage import LONG_SPAN, SHORT_SPAN, Footage, Motion
+from jaxstyle.evaluation.optical_flow import first_frames
 
 # Far from the seeds that recipes train on.
 FIRST_SEED = 1_000_000
+FIRST_CLIP_SEED = FIRST_SEED + 100_000  # that of clips; below are single pictures
+
+_LONG_PAIRS = 4  # of a clip: they overlap, and further ones would tell little more
 
 
-def held_out_scenes(count: int, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """Returns (photos, cels) of the same scenes, uint8 [count, size, size, 3] each."""
-    photos, cels = (
-        Scenes(rendering, count, (size, size), first_seed=FIRST_SEED)
-        for rendering in ("photo", "cel")
-    )
-    return np.stack(list(photos)), np.stack(list(cels))
+def held_out_clips(count: int, frames: int, size: int) -> list[Footage]:
+    """Renders `count` clips of `frames` frames, size x size, 24 a second: photos, cels as truth.
 
-
-def compare_with_truth(
-    photos: np.ndarray, outputs: np.ndarray, cels: np.ndarray
-) -> dict[str, float]:
-    """How much closer than the photos the outputs are to the cel frames of the same scenes.
-
-    All uint8 [N, H, W, 3]. Returns for the outputs ("ssim", "swd") and for the photos
-    ("ssim_input", "swd_input") the mean SSIM to the true cel frame, and the sliced Wasserstein
-    distance of the set to the set of cel frames. Both sets show the same scenes, so a generator
-    that draws as the cel renderer does is at distance 0.
+    The motions are exact: of span 1, all pairs, and
+    of span `LONG_SPAN`, at most 4 evenly spaced ones (none if there are not frames enough).
     """
-    photos, outputs, cels = (
-        jnp.asarray(frames, jnp.float32) / 255 for frames in (photos, outputs, cels)
-    )
-    key = jax.random.key(0)
-    return {
-        "ssim": float(ssim(outputs, cels).mean()),
-        "ssim_input": float(ssim(photos, cels).mean()),
-        "swd": float(sliced_wasserstein(outputs, cels, key)["swd/mean"]),
-        "swd_input": float(sliced_wasserstein(photos, cels, key)["swd/mean"]),
-    }
+    spans = [(SHORT_SPAN, first_frames(frames, SHORT_SPAN, None))]
+    spans.append((LONG_SPAN, first_frames(frames, LONG_SPAN, _LONG_PAIRS)))
+    pairs = [(t, t + span) for span, first in spans for t in first]
+    clips = []
+    for seed in range(FIRST_CLIP_SEED, FIRST_CLIP_SEED + count):
+        shot = clip(seed, frames, (size, size), pairs)
+        motions, start = [], 0
+        for span, first in spans:
+            of_span = slice(start, start + len(first))
+            motions.append(Motion(span, first, shot.flow[of_span], ~shot.occluded[of_span]))
+            start += len(first)
+        clips.append(Footage(f"scene {seed}", shot.photo, shot.cel, tuple(motions)))
+    return clips

@@ -114,3 +114,31 @@ def test_dense_inverse_search_agrees_with_the_exact_flow(seed):
     estimate = search.calc(before, after, None)
     distance = np.linalg.norm(estimate - shot.flow[0], axis=-1)[~shot.occluded[0]]
     assert np.median(distance) < 0.5
+
+
+def test_flow_over_several_frames_is_the_chain_of_the_steps_between():
+    steps = clip(45, 6, (128, 128))
+    shot = clip(45, 6, (128, 128), pairs=[(0, 5), (2, 3)])
+    assert np.array_equal(shot.photo, steps.photo)
+    assert np.array_equal(shot.cel, steps.cel)
+    assert np.array_equal(shot.flow[1], steps.flow[2])
+    assert np.array_equal(shot.occluded[1], steps.occluded[2])
+    y, x = np.mgrid[:128, :128].astype(np.float32)
+    end, seen = np.stack([x, y], -1), np.ones((128, 128), bool)
+    for flow, occluded in zip(steps.flow, steps.occluded, strict=True):
+        at = end[..., 0], end[..., 1]
+        seen &= cv2.remap(occluded.astype(np.float32), *at, cv2.INTER_LINEAR) == 0
+        end = end + cv2.remap(flow, *at, cv2.INTER_LINEAR)
+    both = seen & ~shot.occluded[0]
+    distance = np.linalg.norm(shot.flow[0] - (end - np.stack([x, y], -1)), axis=-1)
+    moved = np.linalg.norm(shot.flow[0], axis=-1)
+    assert both.mean() > 0.8
+    assert np.median(moved[both]) > 0.5
+    assert np.quantile(distance[both], 0.9) < 0.05
+    assert np.mean(shot.occluded[0]) > np.mean(steps.occluded[0])
+
+
+@pytest.mark.parametrize("pair", [(0, 3), (1, 1), (2, 0), (-1, 1)])
+def test_flow_between_frames_that_a_clip_does_not_have_is_refused(pair):
+    with pytest.raises(ValueError, match="clip of 3"):
+        clip(45, 3, (32, 32), pairs=[pair])

@@ -1,5 +1,6 @@
 """The shot of a seed: single frames, and clips with their optical flow."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,9 +23,9 @@ class Clip:
     """A moving shot, drawn both ways.
 
     photo, cel: uint8 [n, H, W, 3], RGB.
-    flow: float32 [n-1, H, W, 2], the displacement (x, y) in pixels from frame t to t+1 of what
-      each pixel of frame t shows.
-    occluded: bool [n-1, H, W], True where that is covered, or out of the frame, in frame t+1.
+    flow: float32 [P, H, W, 2], for each of P pairs of frames the displacement (x, y) in pixels,
+      from the first to the second, of what each pixel of the first shows.
+    occluded: bool [P, H, W], True where that is covered, or out of the frame, in the second.
     """
 
     photo: np.ndarray
@@ -65,28 +66,45 @@ def frame(rendering: str, seed: int, size: tuple[int, int]) -> np.ndarray:
     return shot.draw(rendering, shot.geometry(0), 0)
 
 
-def clip(seed: int, n: int, size: tuple[int, int] = (256, 256)) -> Clip:
+def clip(
+    seed: int,
+    n: int,
+    size: tuple[int, int] = (256, 256),
+    pairs: Sequence[tuple[int, int]] | None = None,
+) -> Clip:
     """Renders the first n frames of the shot of a seed, 1/24 s apart.
 
     Frame 0 is the frame that `Scenes` gives for the same seed and size (H, W). The flow is that of
-    surfaces: shadows that cross the ground and the sensor noise of the photo do not follow it.
-    Raises UserError for a seed below 0, n < 1 or a size that is too small.
+    surfaces: shadows that cross the ground and the sensor noise of the photo do not follow it. It
+    is exact over any time: `pairs` are the frames (first, second) between which it is wanted, by
+    default the n-1 of consecutive frames.
+    Raises UserError for a seed below 0, n < 1 or a size that is too small, and ValueError unless
+    0 <= first < second < n.
     """
     check(seed, n, size)
+    if pairs is None:
+        pairs = [(k, k + 1) for k in range(n - 1)]
+    for first, second in pairs:
+        if not 0 <= first < second < n:
+            raise ValueError(f"no flow from frame {first} to frame {second} in a clip of {n}")
     shot = Shot(seed, size)
     height, width = size
     photo = np.empty((n, height, width, 3), np.uint8)
     cel = np.empty_like(photo)
-    flow = np.empty((n - 1, height, width, 2), np.float32)
-    occluded = np.empty((n - 1, height, width), bool)
-    before = None
+    flow = np.empty((len(pairs), height, width, 2), np.float32)
+    occluded = np.empty((len(pairs), height, width), bool)
+    geometries: dict[int, Geometry] = {}
     for k in range(n):
         geometry = shot.geometry(k)
         photo[k] = shot.draw("photo", geometry, k)
         cel[k] = shot.draw("cel", geometry, k)
-        if before is not None:
-            flow[k - 1], occluded[k - 1] = shot.renderer.flow(before, geometry)
-        before = geometry
+        for i, (first, second) in enumerate(pairs):
+            if second == k:
+                flow[i], occluded[i] = shot.renderer.flow(geometries[first], geometry)
+        # They are large: only those stay that a later frame is still compared with.
+        geometries[k] = geometry
+        awaited = {first for first, second in pairs if second > k}
+        geometries = {first: geometries[first] for first in awaited & geometries.keys()}
     return Clip(photo, cel, flow, occluded)
 
 
