@@ -21,7 +21,7 @@ from jaxstyle.benchmark.document import (
     write_document,
 )
 from jaxstyle.benchmark.models import MODELS, Model, prepare_models, write_onnx
-from jaxstyle.benchmark.plot import check_matplotlib, plot_png
+from jaxstyle.benchmark.plot import plot_png
 from jaxstyle.benchmark.tables import comparison_table, figures_table, notes, peers_table
 from jaxstyle.errors import UserError, reported_in_one_line
 from jaxstyle.models import DTYPES
@@ -52,8 +52,6 @@ def _benchmark(args: argparse.Namespace) -> None:
     commands = peer_commands(args.peers, [*args.peer_python, sys.executable])
     earlier = read_document(args.compare) if args.compare else None
     if args.out:
-        if not args.no_plot:
-            check_matplotlib()
         _make_folder(args.out)
     date = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     done: list[dict] = []

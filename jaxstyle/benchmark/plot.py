@@ -3,9 +3,11 @@
 import io
 from collections.abc import Sequence
 
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
+
 from jaxstyle.benchmark.cells import KINDS
 from jaxstyle.benchmark.tables import KIND_LABELS
-from jaxstyle.errors import UserError
 
 # Okabe & Ito's colours, which the colour-blind can tell apart as well.
 _COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
@@ -13,24 +15,11 @@ _MARKERS = ("o", "s", "^", "D", "v", "P")
 _FRAME_RATES = (30, 60)
 
 
-def check_matplotlib() -> None:
-    """Raises `UserError` if the plot cannot be drawn."""
-    try:
-        import matplotlib  # noqa: F401
-    except ImportError as error:
-        raise UserError(
-            "the plot needs matplotlib: pip install 'jaxstyle[benchmark]', or say --no_plot"
-        ) from error
-
-
 def plot_png(cells: Sequence[dict], machine: dict) -> bytes:
     """The figure as PNG. Dots are medians, whiskers go from the minimum to the 95th percentile.
 
     cells, machine: as in benchmark.json. What failed or is not comparable is left out.
     """
-    from matplotlib.figure import Figure
-    from matplotlib.ticker import FuncFormatter
-
     models = list(dict.fromkeys(cell["model"] for cell in cells))
     names = list(dict.fromkeys(name for cell in cells for name in cell["contestants"]))
     figure = Figure(figsize=(1.5 + 2.8 * len(models), 6.5), layout="constrained")

@@ -56,7 +56,6 @@ def test_a_run_leaves_its_figures_and_a_second_one_compares_with_them(tmp_path, 
 
 
 def test_the_plot_is_written_and_shows_something(tmp_path):
-    pytest.importorskip("matplotlib")
     from PIL import Image
 
     assert main([*QUICK, f"--out={tmp_path}"]) == 0

@@ -1,12 +1,9 @@
 import io
-import sys
 
 import numpy as np
-import pytest
 from PIL import Image
 
-from jaxstyle.benchmark.plot import check_matplotlib, plot_png
-from jaxstyle.errors import UserError
+from jaxstyle.benchmark.plot import plot_png
 
 MACHINE = {"cpu": "Some CPU", "cores": 2, "accelerator": None}
 
@@ -16,7 +13,6 @@ def colors(png):
 
 
 def test_the_plot_shows_each_contestant_in_its_colour(make_cell):
-    pytest.importorskip("matplotlib")
     sizes = [(64, 32), (128, 64)]
     cells = [make_cell(m, *s, jaxstyle=4.0, torch=60.0) for m in ("tiny", "small") for s in sizes]
     cells[0]["contestants"]["torch"] = {"failed": "out of memory"}
@@ -26,7 +22,6 @@ def test_the_plot_shows_each_contestant_in_its_colour(make_cell):
 
 
 def test_what_is_not_comparable_is_not_plotted(make_cell):
-    pytest.importorskip("matplotlib")
     cell = make_cell(jaxstyle=4.0, torch=60.0)
     with_torch = plot_png([cell], MACHINE)
     for kind in ("device", "end_to_end"):
@@ -38,9 +33,3 @@ def test_what_is_not_comparable_is_not_plotted(make_cell):
 
     # Its legend remains.
     assert 0 < orange(without).sum() < orange(with_torch).sum()
-
-
-def test_without_matplotlib_one_line_says_what_to_do(monkeypatch):
-    monkeypatch.setitem(sys.modules, "matplotlib", None)
-    with pytest.raises(UserError, match="--no_plot"):
-        check_matplotlib()
