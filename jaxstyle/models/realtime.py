@@ -2,12 +2,14 @@
 
 import dataclasses
 import functools
+from collections.abc import Callable
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from jax import lax
 
+from jaxstyle.models.branches import BranchedConv
 from jaxstyle.models.layers import HE, pixel_shuffle, pixel_unshuffle, reflect_pad
 
 # Pixels that the frame is mirrored beyond its border before the first convolution. The layers pad
@@ -51,17 +53,25 @@ class StyleAffine(nn.Module):
         return x * scale[:, None, None].astype(x.dtype) + shift[:, None, None].astype(x.dtype)
 
 
+def _conv3x3(branches: bool, dtype: jnp.dtype) -> Callable[..., nn.Module]:
+    """f(features, kernel_init, name) -> the module of a 3x3 convolution."""
+    kind = BranchedConv if branches else functools.partial(nn.Conv, kernel_size=(3, 3))
+    return functools.partial(kind, dtype=dtype)
+
+
 class ResidualBlock(nn.Module):
     """x + conv(relu(conv(x))), both 3x3, the second starting at zero so that the block is inert."""
 
     dtype: jnp.dtype
+    branches: bool = False
 
     @nn.compact
     def __call__(self, x: jax.Array, condition: jax.Array | None) -> jax.Array:
         width = x.shape[-1]
-        y = nn.Conv(width, (3, 3), kernel_init=HE, dtype=self.dtype)(x)
+        conv = _conv3x3(self.branches, self.dtype)
+        y = conv(width, kernel_init=HE, name="Conv_0")(x)
         y = nn.relu(StyleAffine(name="style_0")(y, condition))
-        y = nn.Conv(width, (3, 3), kernel_init=nn.initializers.zeros, dtype=self.dtype)(y)
+        y = conv(width, kernel_init=nn.initializers.zeros, name="Conv_1")(y)
         return x + StyleAffine(name="style_1")(y, condition)
 
 
@@ -82,6 +92,9 @@ class Realtime(nn.Module):
     float32 [N, styles] or [1, styles], has the weight of each: one-hot, or any mix. The styles
     start equal. With a single one `condition` is None.
 
+    With `branches` each convolution is trained as a sum of several and starts as a single one
+    (`BranchedConv`); `jaxstyle.models.branches.fold` makes it one again, to be saved and run.
+
     x: float [N, H, W, 3] in [-1, 1], H and W multiples of `stride`. Returns float32 of the same
     shape, about [-1, 1] but not clipped. With `return_features` also a tuple of feature maps
     [N, h, w, C] at 1/4 resolution, shallow to deep, for contrastive content losses. Raises
@@ -90,6 +103,7 @@ class Realtime(nn.Module):
 
     size: str = "small"
     styles: int = 1
+    branches: bool = False
     dtype: jnp.dtype = jnp.float32
 
     stride = 4
@@ -123,20 +137,15 @@ class Realtime(nn.Module):
         size = SIZES[self.size]
         padded = reflect_pad(x.astype(self.dtype), _MARGIN)
         tiles = pixel_unshuffle(padded, self.stride)
-        y = nn.Conv(size.width, (3, 3), kernel_init=HE, dtype=self.dtype, name="stem")(tiles)
+        conv = _conv3x3(self.branches, self.dtype)
+        y = conv(size.width, kernel_init=HE, name="stem")(tiles)
         y = nn.relu(StyleAffine(name="stem_style")(y, condition))
         features = [tiles, y]
         for i in range(size.blocks):
-            y = ResidualBlock(dtype=self.dtype, name=f"block_{i}")(y, condition)
+            y = ResidualBlock(self.dtype, self.branches, name=f"block_{i}")(y, condition)
             features.append(y)
         y = StyleAffine(name="head_style")(y, condition)
-        head = nn.Conv(
-            4 * self.stride**2,
-            (3, 3),
-            kernel_init=nn.initializers.zeros,
-            dtype=self.dtype,
-            name="head",
-        )(nn.relu(y))
+        head = conv(4 * self.stride**2, kernel_init=nn.initializers.zeros, name="head")(nn.relu(y))
         head = pixel_shuffle(head, self.stride).astype(jnp.float32)
         head = head[:, _MARGIN:-_MARGIN, _MARGIN:-_MARGIN]
         color, gate = head[..., :3], head[..., 3:]
