@@ -18,7 +18,7 @@ from jaxstyle.arguments import fraction, positive_int, rate
 from jaxstyle.bundle import Bundle, load_bundle
 from jaxstyle.data.augment import random_resized_crop
 from jaxstyle.data.images import read_image
-from jaxstyle.errors import UserError, reported_in_one_line
+from jaxstyle.errors import UserError, run_command
 from jaxstyle.film import CONTAINERS, FilmWriter, Frame
 from jaxstyle.models.examples import takes_noise
 from jaxstyle.realtime.sinks import SAVE_OPTIONS, write_image
@@ -116,14 +116,9 @@ def blended(samples: np.ndarray, source: np.ndarray, strength: float) -> np.ndar
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command; returns its exit status."""
-    args = _parser().parse_args(argv)
-    try:
-        with reported_in_one_line():
-            _generate(args)
-    except KeyboardInterrupt:
-        print("interrupted: nothing half-written is left", file=sys.stderr)
-        return 130
-    return 0
+    return run_command(
+        _generate, _parser().parse_args(argv), interrupted="nothing half-written is left"
+    )
 
 
 def _parser() -> argparse.ArgumentParser:

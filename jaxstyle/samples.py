@@ -6,6 +6,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from jaxstyle.whole_file import write_whole
+
 _GAP = 4  # pixels of white between pictures
 
 
@@ -21,12 +23,10 @@ def contact_sheet(columns: list[np.ndarray]) -> np.ndarray:
 
 
 def write_png(path: str | os.PathLike, image: np.ndarray) -> None:
-    """Writes an RGB image, uint8 [H, W, 3], atomically."""
+    """Writes an RGB image, uint8 [H, W, 3], atomically. Raises `UserError` if it cannot."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     encoded, data = cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
     if not encoded:
         raise ValueError(f"cannot encode an image of shape {image.shape} as PNG")
-    beside = path.with_suffix(".partial")
-    beside.write_bytes(data.tobytes())
-    os.replace(beside, path)
+    write_whole(path, data.tobytes())

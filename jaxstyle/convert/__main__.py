@@ -12,7 +12,7 @@ import numpy as np
 from jaxstyle.bundle import save_bundle
 from jaxstyle.convert import layouts
 from jaxstyle.convert.published import has_torch, published_output, read_weights
-from jaxstyle.errors import UserError, reported_in_one_line
+from jaxstyle.errors import UserError, run_command
 from jaxstyle.models import build_generator
 
 # Between our output and PyTorch's, both in [-1, 1]: an eighth of a step of 8 bits.
@@ -43,14 +43,7 @@ examples:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command; returns its exit status."""
-    args = _parser().parse_args(argv)
-    try:
-        with reported_in_one_line():
-            _convert(args)
-    except KeyboardInterrupt:
-        print("interrupted: nothing is written", file=sys.stderr)
-        return 130
-    return 0
+    return run_command(_convert, _parser().parse_args(argv), interrupted="nothing is written")
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -13,7 +13,7 @@ import numpy as np
 
 from jaxstyle.arguments import frame_size, positive_int
 from jaxstyle.bundle import Bundle, load_bundle
-from jaxstyle.errors import UserError, reported_in_one_line
+from jaxstyle.errors import UserError, run_command
 from jaxstyle.export import stablehlo
 from jaxstyle.export.comparison import compare
 from jaxstyle.export.inference import (
@@ -59,14 +59,7 @@ _Run = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command; returns its exit status."""
-    args = _parser().parse_args(argv)
-    try:
-        with reported_in_one_line():
-            _export(args)
-    except KeyboardInterrupt:
-        print("interrupted: nothing is written", file=sys.stderr)
-        return 130
-    return 0
+    return run_command(_export, _parser().parse_args(argv), interrupted="nothing is written")
 
 
 def _parser() -> argparse.ArgumentParser:
