@@ -68,4 +68,5 @@ def _squared_mmd(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def _kernel(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    return (a @ b.T / a.shape[1] + 1) ** 3
+    x = a @ b.T / a.shape[1] + 1
+    return x * x * x  # a power of float64 takes 30 times as long

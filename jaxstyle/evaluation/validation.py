@@ -1,0 +1,136 @@
+"""The light evaluation that a training run makes at intervals."""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from ml_collections import FrozenConfigDict
+
+from jaxstyle.data.sources import Source
+from jaxstyle.errors import UserError
+from jaxstyle.evaluation.catalogue import described
+from jaxstyle.evaluation.contents import Content, open_content, open_style, squares
+from jaxstyle.evaluation.footage import LONG_SPAN, Footage
+from jaxstyle.evaluation.measure import Figures, measure, with_relative
+from jaxstyle.samples import contact_sheet
+
+_SCENES = "scenes"
+# Consecutive frames of a film that is named as the content.
+_FILM_FRAMES = 24
+_BATCH = 8
+_SHEET_ROWS = 4
+
+# uint8 [N, H, W, 3] -> the same, stylized.
+Stylize = Callable[[np.ndarray], np.ndarray]
+
+
+@dataclasses.dataclass(frozen=True)
+class Validation:
+    """What the generator of a run is measured on.
+
+    content: what is stylized. styles: for each style that the run learns, uint8 [M, S, S, 3]. own:
+    the figures of the unstylized input against each.
+    """
+
+    content: Content
+    styles: tuple[np.ndarray, ...]
+    own: tuple[Figures, ...]
+
+    def figures(self, stylize: Sequence[Stylize]) -> dict[str, float]:
+        """The figures of `evaluation.catalogue` that can be had, the mean over the styles.
+
+        stylize: for each of the styles what stylizes frames in it.
+        """
+        found = []
+        for style, own, one in zip(self.styles, self.own, stylize, strict=True):
+            outputs = [_in_batches(one, clip.frames) for clip in self.content.clips]
+            found.append(with_relative(measure(self.content, outputs, style), own))
+        return {
+            name: float(np.mean([figures[name] for figures in found]))
+            for name, value in found[0].items()
+            if value is not None
+        }
+
+    def sheet(self, stylize: Sequence[Stylize]) -> np.ndarray:
+        """A contact sheet: rows of input | output in each style | truth, where it is known."""
+        frames = _spread([clip.frames for clip in self.content.clips])
+        columns = [frames, *(one(frames) for one in stylize)]
+        if self.content.has_truth:
+            columns.append(_spread([clip.truth for clip in self.content.clips]))
+        return contact_sheet(columns)
+
+    def told(self, figures: dict[str, float]) -> str:
+        """The figures beside those of the unstylized input, a line each, for people."""
+        own = {name: [one[name] for one in self.own] for name in self.own[0]}
+        lines = [f"on {self.content.name}:"]
+        for name, value in figures.items():
+            if name in own:
+                metric = described(name)
+                unstylized = f"(unstylized {np.mean(own[name]):.3g})"
+                lines.append(
+                    f"  {metric.label:32s} {value:8.3g}  {unstylized}, {metric.better} is better"
+                )
+        return "\n".join(lines)
+
+
+def open_validation(
+    config: FrozenConfigDict, content: Source, style: Source | Sequence[Source]
+) -> Validation:
+    """Opens what `config.evaluation` names.
+
+    content, style: the sources that are trained on, the latter a list where there are several
+    styles. Raises `UserError` for what cannot be opened.
+    """
+    settings = config.evaluation
+    sources = list(style) if isinstance(style, list) else [style]
+    shown = _content(config, content)
+    side = min(shown.size)
+    if settings.style:
+        styles = [open_style(settings.style, size=side, count=settings.count)] * len(sources)
+    elif shown.has_truth and len(sources) == 1:
+        styles = [np.stack([clip.truth[0] for clip in shown.clips])]
+    else:
+        styles = [squares(source, side, settings.count) for source in sources]
+    inputs = [clip.frames for clip in shown.clips]
+    own = [measure(shown, inputs, style) for style in styles]
+    return Validation(shown, tuple(styles), tuple(own))
+
+
+def is_better(figures: dict[str, float], best: dict[str, float] | None, by: str) -> bool:
+    """Whether figures are better than the best so far, by the one called `by`.
+
+    Raises `UserError` if that one is not among them.
+    """
+    if by not in figures:
+        raise UserError(
+            f"config.evaluation.best is {by!r}, which cannot be measured here; "
+            f"there are: {', '.join(figures)}"
+        )
+    if best is None or by not in best:
+        return True
+    difference = figures[by] - best[by]
+    return difference < 0 if described(by).better == "lower" else difference > 0
+
+
+def _content(config: FrozenConfigDict, trained_on: Source) -> Content:
+    settings = config.evaluation
+    spec = settings.content
+    if not spec and config.data.content.startswith("scenes:"):
+        spec = _SCENES
+    if not spec:
+        pictures = squares(trained_on, settings.size, settings.count)
+        return Content("training content", (Footage("training content", pictures),))
+    frames = max(_FILM_FRAMES, LONG_SPAN + 2)
+    return open_content(spec, size=settings.size, frames=frames, count=settings.count)
+
+
+def _spread(clips: Sequence[np.ndarray]) -> np.ndarray:
+    """A few frames, evenly spaced over all clips."""
+    everything = [(i, k) for i, frames in enumerate(clips) for k in range(len(frames))]
+    numbers = np.unique(np.linspace(0, len(everything) - 1, _SHEET_ROWS).round().astype(int))
+    return np.stack([clips[i][k] for i, k in (everything[n] for n in numbers)])
+
+
+def _in_batches(stylize: Stylize, frames: np.ndarray) -> np.ndarray:
+    batches = range(0, len(frames), _BATCH)
+    return np.concatenate([stylize(frames[i : i + _BATCH]) for i in batches])

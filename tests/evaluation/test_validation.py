@@ -1,0 +1,82 @@
+import numpy as np
+import pytest
+from ml_collections import FrozenConfigDict
+
+from jaxstyle.config import default_config
+from jaxstyle.errors import UserError
+from jaxstyle.evaluation.validation import is_better, open_validation
+
+
+def same(frames):
+    return frames
+
+
+def darker(frames):
+    return frames // 2
+
+
+@pytest.fixture(scope="module")
+def pictures():
+    rng = np.random.default_rng(0)
+    return tuple(rng.integers(0, 256, (70 + i, 80, 3), np.uint8) for i in range(5))
+
+
+def validation_of(content, style, **settings):
+    config = default_config()
+    config.data.content = "photos/"
+    config.evaluation.update({"every": 1, "count": 3, "size": 64, **settings})
+    return open_validation(FrozenConfigDict(config), content, style)
+
+
+def test_without_a_content_of_its_own_the_training_data_are_measured(pictures):
+    validation = validation_of(pictures, pictures)
+    figures = validation.figures([same])
+    assert validation.content.clips[0].frames.shape == (3, 64, 64, 3)
+    assert figures["swd"] == pytest.approx(0, abs=1e-6)
+    assert figures["ms_ssim"] == pytest.approx(1, abs=1e-6)
+    assert "warp_short" not in figures
+    assert "truth_ssim" not in figures
+    assert validation.figures([darker])["swd"] > figures["swd"]
+
+
+def test_each_style_is_measured_against_its_own_pictures(pictures):
+    dark = tuple(map(darker, pictures))
+    validation = validation_of(pictures, [pictures, dark])
+    # Rounding: they were made darker before they were shrunk.
+    assert validation.figures([same, darker])["swd"] < 0.01
+    assert validation.figures([darker, same])["swd"] > 0.1
+    assert validation.sheet([same, darker]).shape[1] == 3 * 64 + 2 * 4
+
+
+def test_scenes_are_measured_against_the_truth_and_in_motion():
+    config = default_config()
+    config.evaluation.update({"every": 1, "count": 2, "size": 64})
+    validation = open_validation(FrozenConfigDict(config), None, None)
+    figures = validation.figures([same])
+    for name in ("swd", "warp_short", "warp_long", "flicker"):
+        assert figures[f"{name}/relative"] == 1
+    assert 0 < figures["truth_ssim"] < 1
+    told = validation.told(figures)
+    assert f"{figures['warp_long']:.3g}  (unstylized {figures['warp_long']:.3g}), lower" in told
+    assert validation.sheet([same]).shape[1] == 3 * 64 + 2 * 4
+
+
+@pytest.mark.parametrize(
+    ("by", "figures", "best", "better"),
+    [
+        ("swd", {"swd": 0.2}, None, True),
+        ("swd", {"swd": 0.2}, {"swd": 0.3}, True),
+        ("swd", {"swd": 0.3}, {"swd": 0.2}, False),
+        ("truth_ssim", {"truth_ssim": 0.5}, {"truth_ssim": 0.4}, True),
+        ("truth_ssim", {"truth_ssim": 0.4}, {"truth_ssim": 0.4}, False),
+        ("warp_long/relative", {"warp_long/relative": 1.0}, {"warp_long/relative": 1.2}, True),
+        ("swd", {"swd": 0.2}, {"edge_f1": 0.3}, True),
+    ],
+)
+def test_what_is_better_depends_on_the_figure(by, figures, best, better):
+    assert is_better(figures, best, by) is better
+
+
+def test_a_figure_that_there_is_not_cannot_choose_the_best():
+    with pytest.raises(UserError, match=r"evaluation\.best is 'fid', which cannot be measured"):
+        is_better({"swd": 0.2}, None, "fid")
