@@ -49,5 +49,5 @@ def get_config() -> ConfigDict:
 
     config.sample_every = 250
     config.checkpoint_every = 500
-    config.evaluation_scenes = 64
+    config.evaluation.every = 925
     return config

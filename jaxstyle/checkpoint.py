@@ -9,6 +9,7 @@ import jax
 import orbax.checkpoint as ocp
 
 from jaxstyle.errors import UserError
+from jaxstyle.whole_file import write_whole
 
 # Settings that may change between runs of the same training: they alter what is written, or how
 # fast it goes, but not which numbers come out.
@@ -18,7 +19,8 @@ FREE_SETTINGS = {
     "checkpoint_every",
     "keep_checkpoints",
     "tensorboard",
-    "evaluation_scenes",
+    "evaluation.every",
+    "evaluation.best",
     "judge",
     "licence",
     "name",
@@ -109,11 +111,8 @@ def check_config_unchanged(workdir: str | os.PathLike, config: dict[str, Any]) -
 
 
 def write_config(workdir: str | os.PathLike, config: dict[str, Any]) -> None:
-    """Writes WORKDIR/config.json, atomically."""
-    path = Path(workdir) / "config.json"
-    beside = path.with_suffix(".partial")
-    beside.write_text(json.dumps(config, indent=2))
-    os.replace(beside, path)
+    """Writes WORKDIR/config.json, atomically. Raises `UserError` if it cannot."""
+    write_whole(Path(workdir) / "config.json", json.dumps(config, indent=2).encode())
 
 
 def _flatten(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -11,6 +11,8 @@ from typing import Any
 from ml_collections import ConfigDict, FrozenConfigDict
 
 from jaxstyle.errors import UserError
+from jaxstyle.evaluation import catalogue
+from jaxstyle.evaluation.footage import SMALLEST_SIZE
 from jaxstyle.losses import adversarial
 
 # A schedule is a piecewise linear curve, ((fraction of the run, multiplier), ...), which the weight
@@ -201,7 +203,14 @@ def default_config() -> ConfigDict:
     config.keep_checkpoints = 3
     config.judge = True  # the bundle carries the discriminator, for `stylize --judge`
     config.tensorboard = False  # also write event files; needs the extra `tensorboard`
-    config.evaluation_scenes = 0  # held-out scenes to compare with the true cel frames at the end
+
+    # How good it is by now, on what it is not trained on; figures as in jaxstyle.evaluate, which
+    # has more. every: steps, and at the end; 0 is never. content, style: as --content and --style
+    # there; empty is held-out scenes where scenes are trained on, else frames of the training data.
+    # count: scenes or pictures. best: the figure by which best.safetensors is chosen.
+    config.evaluation = ConfigDict(
+        {"every": 0, "content": "", "style": "", "count": 24, "size": 256, "best": "swd"}
+    )
     return config.lock()
 
 
@@ -221,7 +230,7 @@ def check_config(config: ConfigDict) -> None:
         _require(config[name] >= 1, name, config[name], "at least 1")
     for name in ("log_every", "sample_every", "checkpoint_every", "keep_checkpoints"):
         _require(config[name] >= 1, name, config[name], "at least 1")
-    for name in ("seed", "devices", "initial_steps", "initial_learning_rate", "evaluation_scenes"):
+    for name in ("seed", "devices", "initial_steps", "initial_learning_rate"):
         _require(config[name] >= 0, name, config[name], "0 or more")
     for name in ("content_weight", "style_weight"):
         _require(config[name] >= 0, name, config[name], "0 or more")
@@ -243,6 +252,7 @@ def check_config(config: ConfigDict) -> None:
             value = settings[moment]
             _require(0 <= value < 1, f"optimizer.{name}.{moment}", value, "in [0, 1)")
     _check_data(config.data)
+    _check_evaluation(config.evaluation)
     _check_growth(config)
     _check_losses(config)
     _check_feature_losses(config.losses, config.data.paired or bool(config.data.teacher))
@@ -266,6 +276,16 @@ def _check_data(data: ConfigDict) -> None:
     if data.key_frames:
         pairs = data.paired or bool(data.teacher)
         _require(pairs, "data.key_frames", data.key_frames, "0 unless data are paired")
+
+
+def _check_evaluation(evaluation: ConfigDict) -> None:
+    _require(evaluation.every >= 0, "evaluation.every", evaluation.every, "0 or more")
+    _require(evaluation.count >= 1, "evaluation.count", evaluation.count, "at least 1")
+    size, smallest = evaluation.size, SMALLEST_SIZE
+    _require(size >= smallest, "evaluation.size", size, f"{smallest} or more")
+    _require(
+        evaluation.best in catalogue.names(), "evaluation.best", evaluation.best, catalogue.names()
+    )
 
 
 def _check_growth(config: ConfigDict) -> None:

@@ -144,8 +144,11 @@ def _check(networks: Networks, config: FrozenConfigDict) -> None:
         raise UserError(f"config.losses.cycle translates back, which {name} cannot do")
     if losses.identity.weight > 0 and condition is not None:
         raise UserError(f"config.losses.identity is for generators of one style, not {name}")
-    if config.evaluation_scenes and (takes_noise(networks.generator) or condition is not None):
-        raise UserError(f"config.evaluation_scenes compares one style with the truth, not {name}")
+    if config.evaluation.every and (takes_noise(networks.generator) or condition == "image"):
+        raise UserError(
+            f"config.evaluation.every must be 0: what {name} makes is not a content in a style of "
+            "the run; jaxstyle.evaluate compares models of any style"
+        )
     if losses.smoothed_support.weight > 0 and losses.support.weight == 0:
         raise UserError("config.losses.smoothed_support needs config.losses.support")
     if losses.style_contrast.weight > 0 and condition != "image":

@@ -1,7 +1,7 @@
 """Contact sheets of a training run: the same few pictures, as its generator makes them by now."""
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import flax.linen as nn
@@ -62,8 +62,7 @@ class Previews:
             return contact_sheet(np.split(samples, _NOISE_COLUMNS))
         match condition_of(self._generator):
             case "styles":
-                weights = np.eye(self._generator.styles, dtype=np.float32)
-                outputs = [self.stylized(parameters, self._content, row[None]) for row in weights]
+                outputs = [stylize(self._content) for stylize in self.stylizers(parameters)]
                 return contact_sheet([self._content, *outputs])
             case "image":
                 style = jnp.asarray(self._style, jnp.float32) / 127.5 - 1.0
@@ -72,6 +71,15 @@ class Previews:
                 return contact_sheet([self._content, self._style, output])
         output = self.stylized(parameters, self._content)
         return contact_sheet([self._content, output, self._style])
+
+    def stylizers(self, parameters: Any) -> list[Callable[[np.ndarray], np.ndarray]]:
+        """What stylizes uint8 [N, H, W, 3], one for each style that the generator has."""
+        if condition_of(self._generator) != "styles":
+            return [functools.partial(self.stylized, parameters)]
+        weights = np.eye(self._generator.styles, dtype=np.float32)
+        return [
+            functools.partial(self.stylized, parameters, condition=row[None]) for row in weights
+        ]
 
     def stylized(self, parameters: Any, images: np.ndarray, condition: Any = None) -> np.ndarray:
         """Stylizes uint8 [N, H, W, 3]; returns the same shape."""

@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 import jaxstyle
 from jaxstyle import features, sharding, steps
-from jaxstyle.bundle import save_bundle
+from jaxstyle.bundle import load_bundle, save_bundle
 from jaxstyle.checkpoint import (
     Checkpoints,
     check_config_unchanged,
@@ -28,27 +28,28 @@ from jaxstyle.data.loader import make_loader
 from jaxstyle.data.scenes import Scenes
 from jaxstyle.data.sources import Source
 from jaxstyle.errors import UserError
-from jaxstyle.evaluation.held_out import compare_with_truth, held_out_scenes
+from jaxstyle.evaluation.validation import is_better, open_validation
 from jaxstyle.interrupt import StopRequest
 from jaxstyle.metrics import MetricsWriter, RecentFigures
+from jaxstyle.models.branches import fold
 from jaxstyle.models.examples import takes_noise
 from jaxstyle.models.growth import grown, standing_statistics
 from jaxstyle.networks import Networks, build_networks
-from jaxstyle.previews import PREVIEW_ROWS, Previews
-from jaxstyle.samples import contact_sheet, write_png
+from jaxstyle.previews import Previews
+from jaxstyle.samples import write_png
 from jaxstyle.training_data import open_training_data, style_names
 
-_EVALUATION_SIZE = 256  # pixels, of held-out scenes
+_MODEL, _BEST = "model.safetensors", "best.safetensors"
 _SCALING_SCENES = 4  # that feature maps are normalized by
 
 
 def train(config: ConfigDict, workdir: str | os.PathLike) -> None:
     """Trains as `config` says and leaves everything in `workdir`.
 
-    model.safetensors (to run), checkpoints/ (to go on from), samples/*.png, metrics.jsonl and
-    config.json. If the workdir has a checkpoint, training goes on from it. Raises `UserError` for
-    bad input and when a figure is not finite, and `Stopped` once all is saved after SIGINT or
-    SIGTERM.
+    model.safetensors (to run) and, with `config.evaluation`, best.safetensors; checkpoints/ (to go
+    on from), samples/*.png, metrics.jsonl and config.json. If the workdir has a checkpoint,
+    training goes on from it. Raises `UserError` for bad input and when a figure is not finite, and
+    `Stopped` once all is saved after SIGINT or SIGTERM.
     """
     check_config(config)
     config = FrozenConfigDict(config)
@@ -105,6 +106,9 @@ def train(config: ConfigDict, workdir: str | os.PathLike) -> None:
     previews = Previews(
         networks.generator, content, style, image_size=config.image_size, seed=config.seed
     )
+    validation, figures = None, {}
+    if is_writer and config.evaluation.every:
+        validation = open_validation(config, content, style)
     recent = RecentFigures()
     previous = None
     stopping = False
@@ -122,21 +126,28 @@ def train(config: ConfigDict, workdir: str | os.PathLike) -> None:
         since = time.monotonic()
         for done in range(first_step + 1, config.steps + 1):
             batch = sharding.split_batch(next(batches), mesh)
-            state, figures = run_step(done - 1)(state, batch, pretrained)
-            recent.add(done, figures)
+            state, terms = run_step(done - 1)(state, batch, pretrained)
+            recent.add(done, terms)
             # One step computes while the next batch is made; more ahead would only hide progress.
             jax.block_until_ready(previous)
-            previous = figures
+            previous = terms
             progress.update(1)
             # Asked once a step: a signal that comes later is for the next one.
             stopping = stop.requested
 
+            told = {}
             if due(config.log_every):
-                count, means = recent.take_means()
-                means["frames_per_second"] = count * config.batch_size / (time.monotonic() - since)
+                count, told = recent.take_means()
+                told["frames_per_second"] = count * config.batch_size / (time.monotonic() - since)
                 since = time.monotonic()
-                progress.set_postfix_str(_postfix(means))
-                writer.write(done, means)
+                progress.set_postfix_str(_postfix(told))
+            if validation and due(config.evaluation.every):
+                figures = validation.figures(previews.stylizers(jax.device_get(state.ema)))
+                told |= {f"evaluation/{name}": value for name, value in figures.items()}
+                if is_better(figures, _best_figures(workdir), config.evaluation.best):
+                    _save_bundle(workdir / _BEST, networks, config, state, done, figures)
+            if told:
+                writer.write(done, told)
             if is_writer and due(config.sample_every):
                 sheet = previews.sheet(jax.device_get(state.ema), _stage(done, config))
                 write_png(workdir / "samples" / f"{done:07d}.png", sheet)
@@ -145,7 +156,7 @@ def train(config: ConfigDict, workdir: str | os.PathLike) -> None:
                 recent.check_finite()
                 checkpoints.save(done, state, {"batches": batches.get_state(), **counts})
                 if is_writer:
-                    _save_bundle(workdir, networks, config, state, done, figures={})
+                    _save_bundle(workdir / _MODEL, networks, config, state, done, figures={})
             if stopping:
                 break
     if stopping and done < config.steps:
@@ -155,13 +166,15 @@ def train(config: ConfigDict, workdir: str | os.PathLike) -> None:
     # ---- End ---------------------------------------------------------------------------------
     if is_writer:
         # Also when a run that was cut off here is started again with nothing left to train.
-        figures = {}
-        if config.evaluation_scenes:
-            stylized = functools.partial(previews.stylized, jax.device_get(state.ema))
-            figures = _evaluate_held_out(stylized, config.evaluation_scenes, workdir)
-            say(_held_out_report(config.evaluation_scenes, figures))
-        _save_bundle(workdir, networks, config, state, config.steps, figures)
-    say(f"done: {workdir / 'model.safetensors'}")
+        if validation:
+            stylizers = previews.stylizers(jax.device_get(state.ema))
+            figures = figures or validation.figures(stylizers)
+            write_png(workdir / "samples" / "held_out.png", validation.sheet(stylizers))
+            say(validation.told(figures))
+            best = load_bundle(workdir / _BEST).metadata
+            say(f"best {config.evaluation.best}: step {best['step']}, {workdir / _BEST}")
+        _save_bundle(workdir / _MODEL, networks, config, state, config.steps, figures)
+    say(f"done: {workdir / _MODEL}")
 
 
 def _load_pretrained(networks: Networks, config: FrozenConfigDict) -> dict[str, Any]:
@@ -217,7 +230,7 @@ def _compiled_steps(networks: Networks, config: FrozenConfigDict) -> Callable[[i
 
 
 def _save_bundle(
-    workdir: Path,
+    path: Path,
     networks: Networks,
     config: FrozenConfigDict,
     state: steps.TrainState,
@@ -225,7 +238,7 @@ def _save_bundle(
     figures: dict[str, float],
 ) -> None:
     stage = _stage(step, config)
-    generator, parameters = grown(networks.generator, jax.device_get(state.ema), stage)
+    generator, parameters = fold(*grown(networks.generator, jax.device_get(state.ema), stage))
     metadata = {
         "name": config.name,
         "licence": config.licence,
@@ -237,10 +250,11 @@ def _save_bundle(
     }
     if stage is not None:
         metadata["generator"]["image_size"] = generator.image_size
+    metadata["generator"].pop("branches", None)
     if config.data.styles:
         metadata["styles"] = style_names(config.data)
     judge = None
-    is_whole = generator == networks.generator
+    is_whole = stage is None or stage == len(config.growth.stages) - 1
     if config.judge and config.losses.adversarial.weight > 0 and is_whole:
         metadata["discriminator"] = config.discriminator.to_dict()
         metadata["discriminator_conditional"] = config.losses.adversarial.conditional
@@ -249,12 +263,18 @@ def _save_bundle(
             "batch_stats": jax.device_get(state.discriminator_stats["main"]),
         }
     save_bundle(
-        workdir / "model.safetensors",
+        path,
         parameters,
         metadata,
         statistics=standing_statistics(generator, parameters),
         discriminator=judge,
     )
+
+
+def _best_figures(workdir: Path) -> dict[str, float] | None:
+    """Those of the best bundle so far, also of a run that was cut off; None without one."""
+    path = workdir / _BEST
+    return load_bundle(path).metadata.get("figures") if path.exists() else None
 
 
 def _progress_bar(first_step: int, steps_in_all: int, visible: bool) -> tqdm:
@@ -275,28 +295,3 @@ def _postfix(means: dict[str, float]) -> str:
     parts = [f"{means['frames_per_second']:.0f} frames/s"]
     parts += [f"{name} {means[name]:.3f}" for name in ("g/total", "d/total") if name in means]
     return ", ".join(parts)
-
-
-def _evaluate_held_out(
-    stylized: Callable[[np.ndarray], np.ndarray], count: int, workdir: Path
-) -> dict[str, float]:
-    """Figures on held-out scenes; samples/held_out.png has rows of input | output | truth."""
-    photos, cels = held_out_scenes(count, _EVALUATION_SIZE)
-    # A few at a time, as many as a contact sheet has.
-    batches = range(0, count, PREVIEW_ROWS)
-    outputs = np.concatenate([stylized(photos[i : i + PREVIEW_ROWS]) for i in batches])
-    sheet = contact_sheet([frames[:PREVIEW_ROWS] for frames in (photos, outputs, cels)])
-    write_png(workdir / "samples" / "held_out.png", sheet)
-    return compare_with_truth(photos, outputs, cels)
-
-
-def _held_out_report(count: int, figures: dict[str, float]) -> str:
-    gain = figures["ssim"] - figures["ssim_input"]
-    ratio = figures["swd"] / figures["swd_input"]
-    return (
-        f"on {count} held-out scenes, against the true cel frames:\n"
-        f"  SSIM                         {figures['ssim']:.3f}"
-        f"  (unstylized {figures['ssim_input']:.3f}, {gain:+.3f})\n"
-        f"  sliced Wasserstein distance  {figures['swd']:.3f}"
-        f"  (unstylized {figures['swd_input']:.3f}, x {ratio:.2f})"
-    )

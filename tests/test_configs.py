@@ -21,7 +21,7 @@ from jaxstyle.generate import sample_images
 from jaxstyle.models.examples import condition_of, takes_noise
 from jaxstyle.networks import build_networks
 from jaxstyle.realtime.engine import Stylizer
-from jaxstyle.train import train
+from jaxstyle.train import _compiled_steps, train
 
 RECIPES = sorted((Path(__file__).parents[1] / "configs").glob("*.py"))
 
@@ -39,7 +39,7 @@ SMALL_DISCRIMINATORS = {
     "progan": {"width": 16},
     "patch": {"width": 8, "layers": 1},
 }
-STEPS = 20
+STEPS = 8
 
 
 def load_recipe(path: Path):
@@ -104,12 +104,13 @@ def shrunk(config: ConfigDict, pictures: Path, weights: Path) -> ConfigDict:
             "batch_size": min(2, config.batch_size),
             "devices": 1,
             "initial_steps": min(config.initial_steps, 2),
+            "generator_every": min(config.generator_every, 2),
             "log_every": 1,
             "sample_every": STEPS,
             "checkpoint_every": STEPS // 2,
-            "evaluation_scenes": 0,
         }
     )
+    config.evaluation.every = 0
     config.data.update(
         {"content": "" if noise else str(pictures / "content"), "style": str(pictures / "one")}
     )
@@ -132,6 +133,19 @@ def shrunk(config: ConfigDict, pictures: Path, weights: Path) -> ConfigDict:
     config.losses.support.gram_layers = ("fire2", "fire3", "fire5")
     config.losses.support.layer = "fire5"
     return config.lock()
+
+
+@pytest.fixture
+def compiled_once(monkeypatch):
+    """A run that goes on takes the programs of the one before: most of the time goes into these."""
+    programs = {}
+
+    def shared(networks, config):
+        if config not in programs:
+            programs[config] = _compiled_steps(networks, config)
+        return programs[config]
+
+    monkeypatch.setattr("jaxstyle.train._compiled_steps", shared)
 
 
 def test_there_are_recipes():
@@ -204,7 +218,7 @@ def test_the_data_of_a_recipe_can_be_read(recipe):
 
 
 def test_a_recipe_trains_and_resumes_and_its_model_runs(
-    recipe, pictures, squeezenet, tmp_path, quick_compilation
+    recipe, pictures, squeezenet, tmp_path, quick_compilation, compiled_once
 ):
     config = shrunk(recipe.get_config(), pictures, squeezenet)
     train(config, tmp_path / "run")

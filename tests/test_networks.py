@@ -97,10 +97,10 @@ REFUSED = {
         {"losses.gram.weight": 1.0, "losses.gram.layers": ("conv9_9",)},
         r"losses\.gram names the layer conv9_9; vgg19 has .*conv4_4",
     ),
-    "a comparison with the truth of many styles": (
+    "an evaluation in a style that the run does not have": (
         {"name": "microast"},
-        {"evaluation_scenes": 8},
-        r"evaluation_scenes compares one style",
+        {"evaluation.every": 8},
+        r"evaluation\.every must be 0: what microast makes",
     ),
     "an unknown network": (
         None,

@@ -348,25 +348,32 @@ def test_a_batch_that_devices_cannot_share_is_refused(config, tmp_path):
 # ---- The embedded data, and the comparison at the end --------------------------------------------
 
 
-def test_the_embedded_scenes_train_and_are_compared_with_the_truth(
-    config, tmp_path, monkeypatch, capfd
-):
-    monkeypatch.setattr("jaxstyle.train._EVALUATION_SIZE", 64)
+def test_the_embedded_scenes_train_and_are_compared_with_the_truth(config, tmp_path, capfd):
     scenes = altered(
         config,
         **{
             "data.content": "scenes:photo?count=4",
             "data.style": "scenes:cel?count=4&first_seed=100",
             "data.cache_dir": str(tmp_path / "cache"),
-            "evaluation_scenes": 8,
+            "evaluation.every": 4,
+            "evaluation.count": 2,
+            "evaluation.size": 64,
         },
     )
     train(scenes, tmp_path / "run")
+    written = (tmp_path / "run" / "metrics.jsonl").read_text()
+    lines = [json.loads(line) for line in written.splitlines()]
+    measured = {line["step"]: line for line in lines if "evaluation/swd" in line}
+    assert list(measured) == [4, 6]
+    assert len({line["step"] for line in lines}) == len(lines)
     figures = load_bundle(tmp_path / "run" / "model.safetensors").metadata["figures"]
-    assert set(figures) == {"ssim", "ssim_input", "swd", "swd_input"}
+    assert figures["truth_ssim"] == measured[6]["evaluation/truth_ssim"]
     assert np.isfinite(list(figures.values())).all()
-    assert abs(figures["ssim"] - figures["ssim_input"]) < 0.2  # six steps change little
-    assert f"SSIM                         {figures['ssim']:.3f}" in capfd.readouterr().out
+    assert f"{figures['truth_ssim']:.3g}  (unstylized" in capfd.readouterr().out
+    best = load_bundle(tmp_path / "run" / "best.safetensors").metadata
+    assert best["step"] == min(measured, key=lambda step: measured[step]["evaluation/swd"])
+    assert best["figures"]["swd"] == measured[best["step"]]["evaluation/swd"]
+    assert (tmp_path / "run" / "samples" / "held_out.png").exists()
     assert len(list((tmp_path / "cache").glob("*.npy"))) == 2
 
 
