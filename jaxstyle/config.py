@@ -39,7 +39,10 @@ def default_config() -> ConfigDict:
 
     # Fields of the modules in jaxstyle/models; `name` chooses one. Another has other fields, so a
     # recipe replaces the whole entry: config.generator = ConfigDict({"name": "animegan2"}).
-    config.generator = ConfigDict({"name": "realtime", "size": "small", "dtype": "float32"})
+    # branches: its convolutions are trained as sums of several, and saved as one.
+    config.generator = ConfigDict(
+        {"name": "realtime", "size": "small", "branches": False, "dtype": "float32"}
+    )
     config.discriminator = ConfigDict(
         {
             "name": "patch",

@@ -130,8 +130,8 @@ def shrunk(config: ConfigDict, pictures: Path, weights: Path) -> ConfigDict:
     for term in ("perceptual", "gram", "statistics"):
         layers = ("fire2", "fire3", "fire4", "fire5")[: len(config.losses[term].layers)]
         config.losses[term].layers = layers
-    config.losses.support.gram_layers = ("fire2", "fire3", "fire5")
-    config.losses.support.layer = "fire5"
+    config.losses.support.gram_layers = ("fire2", "fire3", "fire4")
+    config.losses.support.layer = "fire4"
     return config.lock()
 
 
