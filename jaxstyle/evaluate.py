@@ -39,7 +39,14 @@ from jaxstyle.evaluation.costs import measure_costs
 from jaxstyle.evaluation.document import report_document
 from jaxstyle.evaluation.excerpts import excerpt, strip
 from jaxstyle.evaluation.footage import SMALLEST_SIZE
-from jaxstyle.evaluation.measure import Figures, Instruments, measure, missing, with_relative
+from jaxstyle.evaluation.measure import (
+    Figures,
+    Instruments,
+    caveats,
+    measure,
+    missing,
+    with_relative,
+)
 from jaxstyle.evaluation.summary import summary
 from jaxstyle.features import inception
 from jaxstyle.judge import FrameJudge
@@ -60,7 +67,7 @@ plots and pictures as PNG.
 
 examples:
   two models on held-out scenes, whose true cel frames are known:
-    python -m jaxstyle.evaluate --model=runs/a/model.safetensors --model=b.safetensors \\
+    python -m jaxstyle.evaluate --model=a=runs/a/model.safetensors --model=b=b.safetensors \\
         --content=scenes --out=report
   on your own clips and photos, against the paintings that they learned from:
     python -m jaxstyle.evaluate --model=mine=runs/mine/model.safetensors \\
@@ -109,6 +116,7 @@ def _evaluate(args: argparse.Namespace) -> None:
     for content in contents:
         own = figures[INPUT][content.name]
         notes += missing(content, styles[content.name], instruments, own)
+        notes += caveats(content, own)
     document = report_document(
         contents,
         contestants,
@@ -244,7 +252,7 @@ def _notes(contents: Sequence[Content], args: argparse.Namespace) -> list[str]:
     if args.judge:
         lines.append(f"discriminator score: that of {args.judge}, for all")
     if args.no_speed:
-        lines.append("speed was not measured (--no_speed)")
+        lines.append("what the models cost was not measured (--no_speed)")
     else:
         width, height = args.speed_size
         lines.append(

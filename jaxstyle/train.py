@@ -76,6 +76,10 @@ def train(config: ConfigDict, workdir: str | os.PathLike) -> None:
     content, style = open_training_data(config, needs_content=needs_content, say=say)
     counts = _frame_counts(content, style)
     say(f"data: {counts['content']} content frames, {counts['style']} style frames")
+    validation, figures = None, {}
+    if is_writer and config.evaluation.every:
+        validation = open_validation(config, content, style)
+        say(f"evaluation: on {validation.content.name}, every {config.evaluation.every} steps")
     batches = make_loader(
         content,
         style,
@@ -100,15 +104,15 @@ def train(config: ConfigDict, workdir: str | os.PathLike) -> None:
         say(f"going on from step {first_step} in {workdir}")
     if is_writer:
         write_config(workdir, config.to_dict())
+        if not first_step:
+            # What another run, without a checkpoint, may have left here.
+            (workdir / _BEST).unlink(missing_ok=True)
 
     # ---- Loop --------------------------------------------------------------------------------
     run_step = _compiled_steps(networks, config)
     previews = Previews(
         networks.generator, content, style, image_size=config.image_size, seed=config.seed
     )
-    validation, figures = None, {}
-    if is_writer and config.evaluation.every:
-        validation = open_validation(config, content, style)
     recent = RecentFigures()
     previous = None
     stopping = False
@@ -142,9 +146,11 @@ def train(config: ConfigDict, workdir: str | os.PathLike) -> None:
                 since = time.monotonic()
                 progress.set_postfix_str(_postfix(told))
             if validation and due(config.evaluation.every):
+                # A flat picture, of a generator that diverged, would be the steadiest of all.
+                recent.check_finite()
                 figures = validation.figures(previews.stylizers(jax.device_get(state.ema)))
                 told |= {f"evaluation/{name}": value for name, value in figures.items()}
-                if is_better(figures, _best_figures(workdir), config.evaluation.best):
+                if is_better(figures, _best(workdir).get("figures"), config.evaluation.best):
                     _save_bundle(workdir / _BEST, networks, config, state, done, figures)
             if told:
                 writer.write(done, told)
@@ -169,10 +175,10 @@ def train(config: ConfigDict, workdir: str | os.PathLike) -> None:
         if validation:
             stylizers = previews.stylizers(jax.device_get(state.ema))
             figures = figures or validation.figures(stylizers)
-            write_png(workdir / "samples" / "held_out.png", validation.sheet(stylizers))
+            write_png(workdir / "samples" / "evaluation.png", validation.sheet(stylizers))
             say(validation.told(figures))
-            best = load_bundle(workdir / _BEST).metadata
-            say(f"best {config.evaluation.best}: step {best['step']}, {workdir / _BEST}")
+            if best := _best(workdir):
+                say(f"best {config.evaluation.best}: step {best['step']}, {workdir / _BEST}")
         _save_bundle(workdir / _MODEL, networks, config, state, config.steps, figures)
     say(f"done: {workdir / _MODEL}")
 
@@ -271,10 +277,10 @@ def _save_bundle(
     )
 
 
-def _best_figures(workdir: Path) -> dict[str, float] | None:
-    """Those of the best bundle so far, also of a run that was cut off; None without one."""
+def _best(workdir: Path) -> dict[str, Any]:
+    """The metadata of the best bundle so far, also of a run that was cut off; empty without one."""
     path = workdir / _BEST
-    return load_bundle(path).metadata.get("figures") if path.exists() else None
+    return load_bundle(path).metadata if path.exists() else {}
 
 
 def _progress_bar(first_step: int, steps_in_all: int, visible: bool) -> tqdm:

@@ -373,8 +373,30 @@ def test_the_embedded_scenes_train_and_are_compared_with_the_truth(config, tmp_p
     best = load_bundle(tmp_path / "run" / "best.safetensors").metadata
     assert best["step"] == min(measured, key=lambda step: measured[step]["evaluation/swd"])
     assert best["figures"]["swd"] == measured[best["step"]]["evaluation/swd"]
-    assert (tmp_path / "run" / "samples" / "held_out.png").exists()
+    assert (tmp_path / "run" / "samples" / "evaluation.png").exists()
     assert len(list((tmp_path / "cache").glob("*.npy"))) == 2
+
+
+def test_the_best_of_another_run_does_not_stay(config, uninterrupted, tmp_path, capfd):
+    (tmp_path / "run").mkdir()
+    other = load_bundle(uninterrupted / "model.safetensors")
+    metadata = {**other.metadata, "name": "other", "figures": {"swd": 0.0}}
+    save_bundle(tmp_path / "run" / "best.safetensors", other.parameters, metadata)
+    settings = {"evaluation.every": 6, "evaluation.count": 2, "evaluation.size": 64}
+    train(altered(config, **settings), tmp_path / "run")
+    best = load_bundle(tmp_path / "run" / "best.safetensors").metadata
+    assert (best["name"], best["step"]) == (config.name, 6)
+    assert "best swd: step 6" in capfd.readouterr().out
+
+
+def test_a_finished_run_can_still_be_evaluated(config, uninterrupted, tmp_path):
+    shutil.copytree(uninterrupted, tmp_path / "run")
+    unknown = altered(config, **{"evaluation.every": 3, "evaluation.best": "truth_ssim"})
+    with pytest.raises(UserError, match=r"evaluation\.best"):
+        train(unknown, tmp_path / "run")
+    train(altered(config, **{"evaluation.every": 3, "evaluation.size": 64}), tmp_path / "run")
+    assert "swd" in load_bundle(tmp_path / "run" / "model.safetensors").metadata["figures"]
+    assert not (tmp_path / "run" / "best.safetensors").exists()
 
 
 def test_a_run_whose_data_changed_is_not_gone_on_with(config, images, uninterrupted, tmp_path):

@@ -23,7 +23,7 @@ from jaxstyle.evaluation.optical_flow import film_motion
 FEWEST_FRAMES = LONG_SPAN + 2
 # Pairs of frames far apart for which the motion is found, spread over a film.
 _LONG_PAIRS = 24
-_SCENES = "scenes"
+SCENES = "scenes"  # the content, or style, of that name: held-out scenes
 _HELD_OUT_CELS = "scenes:cel?count={count}&size={size}&first_seed={seed}"
 
 
@@ -65,13 +65,13 @@ def check_content(spec: str) -> None:
     """
     if _is_film(spec):
         _checked_film(spec)
-    elif spec != _SCENES:
+    elif spec != SCENES:
         _open_pictures(spec, SMALLEST_SIZE)
 
 
 def check_style(spec: str) -> None:
     """Raises `UserError` for what `open_style` cannot open; quick. spec: as there."""
-    if spec != _SCENES:
+    if spec != SCENES:
         open_source(spec, size=SMALLEST_SIZE)
 
 
@@ -92,8 +92,8 @@ def open_content(spec: str, *, size: int, frames: int, count: int) -> Content:
       UserError: nothing there, or nothing that can be read; a film that is too short or too small;
         several films.
     """
-    if spec == _SCENES:
-        return Content(_SCENES, tuple(held_out_clips(count, LONG_SPAN + 1, size)))
+    if spec == SCENES:
+        return Content(SCENES, tuple(held_out_clips(count, LONG_SPAN + 1, size)))
     if _is_film(spec):
         return _open_film(spec, size, frames)
     name = _told_name(spec)
@@ -106,7 +106,7 @@ def open_style(spec: str, *, size: int, count: int) -> np.ndarray:
     spec: "scenes", the cel look on scenes that nothing is trained on; or as `open_source` has it.
     Raises `UserError` for nothing there.
     """
-    if spec == _SCENES:
+    if spec == SCENES:
         spec = _HELD_OUT_CELS.format(count=count, size=size, seed=FIRST_SEED)
     return squares(open_source(spec, size=size), size, count)
 

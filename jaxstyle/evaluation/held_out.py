@@ -14,8 +14,8 @@ _LONG_PAIRS = 4  # of a clip: they overlap, and further ones would tell little m
 def held_out_clips(count: int, frames: int, size: int) -> list[Footage]:
     """Renders `count` clips of `frames` frames, size x size, 24 a second: photos, cels as truth.
 
-    The motions are exact: of span 1, all pairs, and
-    of span `LONG_SPAN`, at most 4 evenly spaced ones (none if there are not frames enough).
+    The motions are exact: of span 1, all pairs, and of span `LONG_SPAN`, at most 4 evenly spaced
+    ones (none if there are not frames enough).
     """
     spans = [(SHORT_SPAN, first_frames(frames, SHORT_SPAN, None))]
     spans.append((LONG_SPAN, first_frames(frames, LONG_SPAN, _LONG_PAIRS)))

@@ -128,6 +128,27 @@ def missing(
     return lines
 
 
+def caveats(content: Content, own: Figures) -> list[str]:
+    """What a reader of a content's figures should know, a line each.
+
+    own: those of the unstylized input, with relative ones.
+    """
+    lines = []
+    total = sum(len(clip.frames) for clip in content.clips)
+    number = min(len(compared_frames(content)), _COMPARED_FRAMES)
+    if number < total:
+        lines.append(
+            f"{content.name}: style, content and truth are measured on {number} of {total} frames"
+        )
+    lines += [
+        f"{content.name}: the input's own {METRICS[name].label} is below 0.5/255, and the figures "
+        "relative to it are multiples of 0.5/255"
+        for name in RELATIVE_TO_INPUT
+        if (share := own[name + RELATIVE]) is not None and share < 1
+    ]
+    return lines
+
+
 def _check_shapes(content: Content, outputs: Sequence[np.ndarray]) -> None:
     for clip, frames in zip(content.clips, outputs, strict=True):
         if frames.shape != clip.frames.shape:
@@ -196,7 +217,9 @@ def _content_figures(shown: np.ndarray, given: np.ndarray, instruments: Instrume
 
 
 def _ssim_of_luma(a: jax.Array, b: jax.Array) -> jax.Array:
-    return ssim(rgb_to_grey(a), rgb_to_grey(b))
+    # Accelerators multiply matrices in reduced precision unless told otherwise.
+    with jax.default_matmul_precision("highest"):
+        return ssim(rgb_to_grey(a), rgb_to_grey(b))
 
 
 def _temporal_figures(content: Content, outputs: Sequence[np.ndarray]) -> Figures:

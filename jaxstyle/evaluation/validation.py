@@ -9,12 +9,11 @@ from ml_collections import FrozenConfigDict
 from jaxstyle.data.sources import Source
 from jaxstyle.errors import UserError
 from jaxstyle.evaluation.catalogue import described
-from jaxstyle.evaluation.contents import Content, open_content, open_style, squares
-from jaxstyle.evaluation.footage import LONG_SPAN, Footage
+from jaxstyle.evaluation.contents import SCENES, Content, open_content, open_style, squares
+from jaxstyle.evaluation.footage import Footage
 from jaxstyle.evaluation.measure import Figures, measure, with_relative
 from jaxstyle.samples import contact_sheet
 
-_SCENES = "scenes"
 # Consecutive frames of a film that is named as the content.
 _FILM_FRAMES = 24
 _BATCH = 8
@@ -79,7 +78,8 @@ def open_validation(
     """Opens what `config.evaluation` names.
 
     content, style: the sources that are trained on, the latter a list where there are several
-    styles. Raises `UserError` for what cannot be opened.
+    styles. The truth of scenes counts only where their cel look is what the run learns. Raises
+    `UserError` for what cannot be opened, and if `config.evaluation.best` cannot be measured there.
     """
     settings = config.evaluation
     sources = list(style) if isinstance(style, list) else [style]
@@ -87,41 +87,57 @@ def open_validation(
     side = min(shown.size)
     if settings.style:
         styles = [open_style(settings.style, size=side, count=settings.count)] * len(sources)
-    elif shown.has_truth and len(sources) == 1:
+    elif shown.has_truth:
         styles = [np.stack([clip.truth[0] for clip in shown.clips])]
     else:
         styles = [squares(source, side, settings.count) for source in sources]
     inputs = [clip.frames for clip in shown.clips]
     own = [measure(shown, inputs, style) for style in styles]
+    _check_best(settings.best, own[0])
     return Validation(shown, tuple(styles), tuple(own))
 
 
 def is_better(figures: dict[str, float], best: dict[str, float] | None, by: str) -> bool:
     """Whether figures are better than the best so far, by the one called `by`.
 
-    Raises `UserError` if that one is not among them.
+    best: None where there is none yet; it may lack that figure.
     """
-    if by not in figures:
-        raise UserError(
-            f"config.evaluation.best is {by!r}, which cannot be measured here; "
-            f"there are: {', '.join(figures)}"
-        )
     if best is None or by not in best:
         return True
     difference = figures[by] - best[by]
     return difference < 0 if described(by).better == "lower" else difference > 0
 
 
+def _check_best(by: str, own: Figures) -> None:
+    known = [name for name, value in with_relative(own, own).items() if value is not None]
+    if by not in known:
+        raise UserError(
+            f"config.evaluation.best is {by!r}, which cannot be measured here; "
+            f"there are: {', '.join(known)}"
+        )
+
+
 def _content(config: FrozenConfigDict, trained_on: Source) -> Content:
     settings = config.evaluation
     spec = settings.content
-    if not spec and config.data.content.startswith("scenes:"):
-        spec = _SCENES
+    if not spec and config.data.content.startswith("scenes:photo"):
+        spec = SCENES
     if not spec:
         pictures = squares(trained_on, settings.size, settings.count)
         return Content("training content", (Footage("training content", pictures),))
-    frames = max(_FILM_FRAMES, LONG_SPAN + 2)
-    return open_content(spec, size=settings.size, frames=frames, count=settings.count)
+    content = open_content(spec, size=settings.size, frames=_FILM_FRAMES, count=settings.count)
+    if _learns_cel(config):
+        return content
+    clips = tuple(dataclasses.replace(clip, truth=None) for clip in content.clips)
+    return dataclasses.replace(content, clips=clips)
+
+
+def _learns_cel(config: FrozenConfigDict) -> bool:
+    """Whether the results should look like the true frames of scenes."""
+    if config.evaluation.style:
+        return config.evaluation.style == SCENES
+    data = config.data
+    return not (data.teacher or data.styles) and data.style.startswith("scenes:cel")
 
 
 def _spread(clips: Sequence[np.ndarray]) -> np.ndarray:

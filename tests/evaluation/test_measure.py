@@ -16,7 +16,7 @@ from jaxstyle.evaluation.fid import SMALLEST_SET, frechet_distance
 from jaxstyle.evaluation.footage import Footage, Motion
 from jaxstyle.evaluation.held_out import held_out_clips
 from jaxstyle.evaluation.kid import kernel_distance
-from jaxstyle.evaluation.measure import Instruments, measure, missing, with_relative
+from jaxstyle.evaluation.measure import Instruments, caveats, measure, missing, with_relative
 from jaxstyle.evaluation.ms_ssim import ms_ssim
 from jaxstyle.evaluation.psnr import HIGHEST_PSNR, psnr
 from jaxstyle.evaluation.ssim import ssim
@@ -130,6 +130,19 @@ def test_what_is_not_known_is_not_measured_and_told():
         "pictures: no figures of style, as there is no --style to compare with",
         "pictures: nothing of steadiness, these are single pictures",
     ]
+
+
+def test_a_reader_is_told_what_figures_are_of_and_relative_to(own):
+    still = pictures(np.repeat(noise(1), 70, axis=0))
+    figures = with_relative({**own, "warp_short": 0.001, "flicker": 0.0}, own)
+    relative = with_relative(figures, figures)
+    rest = "is below 0.5/255, and the figures relative to it are multiples of 0.5/255"
+    assert caveats(still, relative) == [
+        "pictures: style, content and truth are measured on 64 of 70 frames",
+        f"pictures: the input's own warp error, short range {rest}",
+        f"pictures: the input's own flicker {rest}",
+    ]
+    assert caveats(pictures(noise(2)), with_relative(own, own)) == []
 
 
 def test_constant_frames_have_finite_figures(scenes, style, own):

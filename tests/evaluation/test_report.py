@@ -291,6 +291,17 @@ def test_nothing_measured_still_makes_a_page():
     assert "None" not in {cell for table in page.tables for row in table for cell in row}
 
 
+def test_what_was_not_asked_for_has_no_table_and_the_truth_is_a_style():
+    document = make_document({"one": "model"}, contents=("scenes",)) | {"style": None}
+    document["contents"][0]["truth"] = True
+    document["contestants"][0] |= dict.fromkeys(
+        ("parameters", "gflop", "frames_per_second", "latency_ms")
+    )
+    page = Page(report_html(document, []))
+    assert "What they cost" not in page.text
+    assert "Style reference: the true stylized frames, where they are known." in page.text
+
+
 def test_nan_is_refused():
     document = make_document({"one": "model"})
     document["figures"]["one"]["scenes"]["swd"] = math.nan

@@ -4,6 +4,8 @@ from ml_collections import FrozenConfigDict
 
 from jaxstyle.config import default_config
 from jaxstyle.errors import UserError
+from jaxstyle.evaluation.catalogue import METRICS
+from jaxstyle.evaluation.contents import squares
 from jaxstyle.evaluation.validation import is_better, open_validation
 
 
@@ -19,6 +21,12 @@ def darker(frames):
 def pictures():
     rng = np.random.default_rng(0)
     return tuple(rng.integers(0, 256, (70 + i, 80, 3), np.uint8) for i in range(5))
+
+
+@pytest.fixture
+def nothing_measured(monkeypatch):
+    figures = dict.fromkeys(METRICS, 1.0)
+    monkeypatch.setattr("jaxstyle.evaluation.validation.measure", lambda *_: figures)
 
 
 def validation_of(content, style, **settings):
@@ -77,6 +85,35 @@ def test_what_is_better_depends_on_the_figure(by, figures, best, better):
     assert is_better(figures, best, by) is better
 
 
-def test_a_figure_that_there_is_not_cannot_choose_the_best():
-    with pytest.raises(UserError, match=r"evaluation\.best is 'fid', which cannot be measured"):
-        is_better({"swd": 0.2}, None, "fid")
+@pytest.mark.parametrize("best", ["fid", "truth_ssim", "flicker/relative"])
+def test_a_figure_that_there_is_not_cannot_choose_the_best(pictures, best):
+    told = rf"evaluation\.best is '{best}', which cannot be measured here; there are: swd, swd/rel"
+    with pytest.raises(UserError, match=told):
+        validation_of(pictures, pictures, best=best)
+
+
+@pytest.mark.parametrize(
+    "learned",
+    [
+        {"data.style": "paintings/"},
+        {"data.style": "scenes:photo?count=2"},
+        {"data.teacher": "teacher.safetensors"},
+        {"data.styles": ("scenes:cel",)},
+    ],
+)
+def test_scenes_have_no_truth_where_another_look_is_learned(pictures, nothing_measured, learned):
+    config = default_config()
+    config.evaluation.update({"every": 1, "count": 1, "size": 64})
+    config.update_from_flattened_dict(learned)
+    validation = open_validation(FrozenConfigDict(config), pictures, pictures)
+    assert validation.content.name == "scenes"
+    assert not validation.content.has_truth
+    assert np.array_equal(validation.styles[0], squares(pictures, 64, 1))
+
+
+def test_cel_frames_that_are_trained_on_are_not_taken_for_photos(pictures, nothing_measured):
+    config = default_config()
+    config.data.update({"content": "scenes:cel", "style": "scenes:photo"})
+    config.evaluation.update({"every": 1, "count": 3, "size": 64})
+    validation = open_validation(FrozenConfigDict(config), pictures, pictures)
+    assert np.array_equal(validation.content.clips[0].frames, squares(pictures, 64, 3))

@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Mapping, Sequence
 
+from jaxstyle.evaluation.catalogue import RELATIVE
 from jaxstyle.evaluation.report.numbers import three_digits
 
 # In the order of the report.
@@ -14,7 +15,6 @@ FAMILIES = {
     "judge": "Judge",
     "cost": "Cost",
 }
-RELATIVE = "/relative"
 
 
 @dataclasses.dataclass(frozen=True)

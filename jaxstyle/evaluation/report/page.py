@@ -99,7 +99,12 @@ def _introduction(document: dict) -> str:
         if (names := names_of_kind(document, kind))
     )
     style = document["style"]
-    reference = f"{style['name']} ({_count(style['images'], 'image')})" if style else "none given"
+    if style:
+        reference = f"{style['name']} ({_count(style['images'], 'image')})"
+    elif any(content["truth"] for content in document["contents"]):
+        reference = "the true stylized frames, where they are known"
+    else:
+        reference = "none given"
     contents = "".join(
         f"<li>{escape(content['name'])}: {_count(content['frames'], 'frame')} of "
         f"{content['width']}x{content['height']}"
@@ -123,9 +128,11 @@ def _summary(document: dict) -> str:
         "Means over the contents. Bold: the best of the models, with which baselines and other "
         "systems do not compete."
     )
-    return figures_table(document, summary_columns(document), caption) + figures_table(
-        document, cost_columns(document), "What they cost. Bold: the best of the models."
-    )
+    html = figures_table(document, summary_columns(document), caption)
+    costs = cost_columns(document)
+    if any(value is not None for column in costs for value in column.figures.values()):
+        html += figures_table(document, costs, "What they cost. Bold: the best of the models.")
+    return html
 
 
 def _by_content(document: dict) -> str:

@@ -12,8 +12,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
+from jaxstyle.evaluation.catalogue import RELATIVE
 from jaxstyle.evaluation.report.columns import (
-    RELATIVE,
     Column,
     figure,
     mean_column,
@@ -178,7 +178,8 @@ def _temporal(document: dict) -> Plot | None:
         "plot_temporal",
         "Steadiness in time",
         f"Bars for each contestant, a panel for each content: {', '.join(labels.values())}. "
-        "1, the dashed line, is the unstylized input's own figure; lower is steadier.",
+        "1, the dashed line, is the unstylized input's own figure, or 0.5/255 if that is less; "
+        "lower is steadier.",
         draw,
     )
 
