@@ -167,8 +167,8 @@ def _judge(path: str) -> FrameJudge:
     bundle = load_bundle(path)
     if condition_of(bundle.generator) is not None:
         raise UserError(
-            f"--judge={path} has learned several styles, and its discriminator judges each in its "
-            "own way; give a model of one style"
+            f"--judge={path} has more than one style, and its discriminator judges each in its "
+            "own way; give a model of one"
         )
     return FrameJudge(bundle)
 

@@ -178,7 +178,7 @@ def test_what_cannot_work_is_told_in_one_line_and_leaves_no_report(
         ([photos, f"--model={files}/none"], "no model at"),
         ([photos, f"--model={diverged}"], "nan.safetensors: the model holds NaN"),
         ([photos, f"--model=input={model}"], "the name 'input' is taken"),
-        ([photos, f"--judge={two}"], "has learned several styles"),
+        ([photos, f"--judge={two}"], "has more than one style"),
         ([photos, f"--judge={judgeless}"], "has no discriminator"),
         ([photos, "--results=theirs=nowhere"], "there is no folder nowhere"),
         ([photos, f"--results={tmp_path}/few"], "has 1 pictures where the content has 2 frames"),

@@ -2,6 +2,8 @@
 
 import dataclasses
 
+from jaxstyle.evaluation.footage import LONG_SPAN
+
 
 @dataclasses.dataclass(frozen=True)
 class Metric:
@@ -96,7 +98,7 @@ METRICS = {
         "warp error, long range",
         "lower",
         "temporal",
-        "The same of frames 8 apart, a third of a second at 24 a second.",
+        f"The same of frames {LONG_SPAN} apart, a third of a second at 24 a second.",
     ),
     "flicker": Metric(
         "flicker",
@@ -125,7 +127,7 @@ def described(name: str) -> Metric:
         metric,
         label=f"{metric.label}, x input's",
         about="The same, as a multiple of the unstylized input's own: of 0.5/255, if that is less.",
-        unit="x",
+        unit="",
     )
 
 
