@@ -23,7 +23,17 @@ from jax.experimental.compilation_cache import compilation_cache
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
+# Each may take 3 GB of memory.
+MOST_PROCESSES = 4
+
 MEDIA = Path(__file__).parents[2] / "shared" / "media"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_xdist_auto_num_workers(config):
+    """A process per core for the whole suite; a part of it stays in this one, where pdb works."""
+    cores = yield
+    return min(cores, MOST_PROCESSES) if config.args == config.getini("testpaths") else 0
 
 
 @pytest.fixture

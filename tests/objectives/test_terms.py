@@ -73,7 +73,7 @@ def terms_of(players, images):
 
 def test_cycle_and_identity(images):
     config = config_with(
-        {"name": "resnet", "width": 4, "blocks": 5},
+        {"name": "resnet", "width": 4, "blocks": 2},
         **{"losses.cycle.weight": 10.0, "losses.identity.weight": 5.0},
     )
     players = players_of(config)
@@ -102,7 +102,7 @@ def test_cycle_and_identity(images):
 
 def test_a_cycle_has_both_discriminators_judge_its_results(images):
     changes = {"losses.cycle.weight": 10.0, "losses.adversarial.weight": 1.0}
-    players = players_of(config_with({"name": "resnet", "width": 4, "blocks": 5}, **changes))
+    players = players_of(config_with({"name": "resnet", "width": 4, "blocks": 2}, **changes))
     terms, outputs = terms_of(players, images)
     judge = players.networks.discriminators["main"]
     logits = [

@@ -80,6 +80,10 @@ class Window:
             stderr=subprocess.PIPE,
             text=True,
         )
+        # Without a window manager, Qt sometimes misses that its window has appeared, and never
+        # draws into it. It does once the window appears again.
+        (window,) = self.xdotool("search", "--sync", "--onlyvisible", "--name", "^jaxstyle").split()
+        self.xdotool("windowunmap", "--sync", window, "windowmap", "--sync", window)
 
     def tell(self, **order):
         """Returns the state of the program once the order is carried out."""
@@ -105,8 +109,19 @@ class Window:
             timeout=10,
         ).stdout
 
-    def pixels(self):
-        """What the screen shows: RGB uint8 [900, 1400, 3], from the file in XWD format."""
+    def pixels(self, until=lambda screen: screen.any()):
+        """What the screen shows: RGB uint8 [900, 1400, 3]; waits `until` it is what it should be.
+
+        On a busy machine the screen follows the program late. After ten seconds it is returned
+        as it is.
+        """
+        deadline = time.monotonic() + 10
+        while not until(screen := self._screenshot()) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        return screen
+
+    def _screenshot(self):
+        """From the server's file, in XWD format."""
         data = self._screen.read_bytes()
         header = struct.unpack(">25I", data[:100])
         width, height, row_bytes, colors = header[4], header[5], header[12], header[19]
@@ -155,7 +170,7 @@ def test_every_key_does_what_it_stands_for(window):
 def test_the_window_follows_the_pictures(window):
     for level, size in [(200, (640, 360)), (90, (320, 180)), (250, (1000, 562))]:
         window.tell(size=size, level=level)
-        screen = window.pixels()
+        screen = window.pixels(until=lambda screen, level=level: screen[350, 630, 0] == level)
         # The first picture gives the window its size; the others are scaled into it.
         np.testing.assert_array_equal(screen[180, 320], (level, 100, 0))
         np.testing.assert_array_equal(screen[350, 630], (level, 100, 0))
@@ -182,23 +197,25 @@ def test_help_and_figures_come_and_go_while_the_picture_stands(window):
     for key, corner in [("h", np.s_[:200, 540:]), ("o", np.s_[:30, :60])]:
         window.press(key)
         window.tell()
-        shown = window.pixels()[:360, :640]
+        shown = window.pixels(until=lambda screen: (screen[:360, :640] != plain).any())[:360, :640]
         assert shown[corner].mean() < 0.7 * plain[corner].mean()
         assert (shown[corner].min(axis=2) > 200).any()  # white text
         window.press(key)
         window.tell()
-        np.testing.assert_array_equal(window.pixels()[:360, :640], plain)
+        screen = window.pixels(until=lambda screen: (screen[:360, :640] == plain).all())
+        np.testing.assert_array_equal(screen[:360, :640], plain)
 
 
 def test_one_sees_that_it_records_and_that_it_is_paused(window):
     window.tell(size=(640, 360), level=0)
     window.tell(recording=True)
     window.tell()
-    corner = window.pixels()[320:360, 560:640].astype(int)
+    screen = window.pixels(until=lambda screen: (screen[:360, :640, 0] > 240).any())
+    corner = screen[320:360, 560:640].astype(int)
     assert ((corner[..., 0] > 240) & (corner[..., 1:].max(axis=2) < 10)).sum() > 20
     window.tell(recording=False, paused=True)
     window.tell()
-    screen = window.pixels()
+    screen = window.pixels(until=lambda screen: (screen[330:360, :80].min(axis=2) > 200).any())
     np.testing.assert_array_equal(screen[320:360, 560:640].reshape(-1, 3).min(axis=0), (0, 100, 0))
     assert (screen[330:360, :80].min(axis=2) > 200).any()
 
