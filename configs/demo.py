@@ -30,16 +30,17 @@ def get_config() -> ConfigDict:
     config.discriminator.layers = 2
 
     # The sensor noise of the photo rendering has to go: deep features only, as the shallow ones
-    # tell patches apart by it, and all that makes it dear from the first step.
+    # tell patches apart by it, and a warp that makes it dear from the first step. The weights are
+    # those that won in configs/README.md.
     config.losses.patch_nce.weight = 0.3
     config.losses.patch_nce.layers = (3, 5)
     config.losses.patch_nce.patches = 128
     config.losses.patch_nce.width = 64
-    config.losses.palette.weight = 3.0
-    config.losses.total_variation.weight = 1.5
+    config.losses.palette.weight = 5.0
+    config.losses.total_variation.weight = 0.5
     config.losses.shift.weight = 2.0
     config.losses.shift.schedule = CONSTANT
-    config.losses.warp.weight = 4.5
+    config.losses.warp.weight = 8.0
     config.losses.warp.noise = 0.1
     config.losses.warp.schedule = CONSTANT
 
