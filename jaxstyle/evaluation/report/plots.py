@@ -172,7 +172,9 @@ def _temporal(document: dict) -> Plot | None:
             panel.set_title(_shortened(content))
             _grouped_bars(panel, names, bars, labels)
         handles, texts = canvas.axes[0].get_legend_handles_labels()
-        canvas.legend(handles, texts, loc="outside upper left", ncols=len(texts), frameon=False)
+        # Side by side they are wider than a single panel.
+        columns = len(texts) if len(panels) > 1 else 1
+        canvas.legend(handles, texts, loc="outside upper left", ncols=columns, frameon=False)
 
     return Plot(
         "plot_temporal",
