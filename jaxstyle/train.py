@@ -256,7 +256,8 @@ def _save_bundle(
     }
     if stage is not None:
         metadata["generator"]["image_size"] = generator.image_size
-    metadata["generator"].pop("branches", None)
+    if metadata["generator"].get("branches"):
+        metadata["generator"]["branches"] = False  # they are folded
     if config.data.styles:
         metadata["styles"] = style_names(config.data)
     judge = None

@@ -377,6 +377,14 @@ def test_the_embedded_scenes_train_and_are_compared_with_the_truth(config, tmp_p
     assert len(list((tmp_path / "cache").glob("*.npy"))) == 2
 
 
+def test_branches_are_folded_in_the_bundle(config, tmp_path):
+    train(altered(config, **{"generator.branches": True}), tmp_path / "run")
+    bundle = load_bundle(tmp_path / "run" / "model.safetensors")
+    assert bundle.metadata["generator"]["branches"] is False
+    assert set(bundle.parameters["stem"]) == {"kernel", "bias"}
+    assert bundle.discriminator is not None
+
+
 def test_the_best_of_another_run_does_not_stay(config, uninterrupted, tmp_path, capfd):
     (tmp_path / "run").mkdir()
     other = load_bundle(uninterrupted / "model.safetensors")
@@ -394,7 +402,7 @@ def test_a_finished_run_can_still_be_evaluated(config, uninterrupted, tmp_path):
     unknown = altered(config, **{"evaluation.every": 3, "evaluation.best": "truth_ssim"})
     with pytest.raises(UserError, match=r"evaluation\.best"):
         train(unknown, tmp_path / "run")
-    train(altered(config, **{"evaluation.every": 3, "evaluation.size": 64}), tmp_path / "run")
+    train(altered(config, **{"evaluation.every": 3}), tmp_path / "run")
     assert "swd" in load_bundle(tmp_path / "run" / "model.safetensors").metadata["figures"]
     assert not (tmp_path / "run" / "best.safetensors").exists()
 
