@@ -23,7 +23,7 @@ from jax.experimental.compilation_cache import compilation_cache
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
-# Each may take 3 GB of memory.
+# Each may take 4 GB of memory.
 MOST_PROCESSES = 4
 
 MEDIA = Path(__file__).parents[2] / "shared" / "media"
