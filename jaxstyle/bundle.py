@@ -26,7 +26,7 @@ from safetensors.numpy import save
 from jaxstyle.errors import UserError
 from jaxstyle.models import build_discriminator, build_generator
 from jaxstyle.models.examples import init_variables, takes_noise
-from jaxstyle.whole_file import write_whole
+from jaxstyle.whole_file import make_folder, write_whole
 
 FORMAT = "jaxstyle-bundle-1"
 
@@ -96,10 +96,7 @@ def save_bundle(
     }
     _check_shapes(path, *_build(metadata, flat), metadata, flat)
     text = {"format": FORMAT, "jaxstyle": json.dumps(metadata, sort_keys=True)}
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"cannot make the folder {path.parent}: {error.strerror}") from error
+    make_folder(path.parent)
     write_whole(path, save(flat, metadata=text))
 
 

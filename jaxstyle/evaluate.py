@@ -53,7 +53,7 @@ from jaxstyle.judge import FrameJudge
 from jaxstyle.models.examples import condition_of
 from jaxstyle.realtime.engine import keep_compiled_programs
 from jaxstyle.samples import write_png
-from jaxstyle.whole_file import write_whole
+from jaxstyle.whole_file import make_folder, write_whole
 
 _DETAILS = """\
 CONTENT is
@@ -101,7 +101,9 @@ def _evaluate(args: argparse.Namespace) -> None:
     ]
     check_names(contestants)
     instruments = _instruments(args)
-    _make_folder(args.out)
+    make_folder(args.out)
+    if not os.access(args.out, os.W_OK):
+        raise UserError(f"cannot write to the folder {args.out}; give another --out")
     contents = unique_names(
         [
             open_content(spec, size=args.size, frames=args.frames, count=args.count)
@@ -171,15 +173,6 @@ def _judge(path: str) -> FrameJudge:
             "own way; give a model of one"
         )
     return FrameJudge(bundle)
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"cannot make the folder {folder}: {error.strerror}") from error
-    if not os.access(folder, os.W_OK):
-        raise UserError(f"cannot write to the folder {folder}; give another --out")
 
 
 def _styles(contents: Sequence[Content], args: argparse.Namespace) -> dict[str, np.ndarray | None]:

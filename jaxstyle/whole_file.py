@@ -1,4 +1,4 @@
-"""Files that are complete from the moment they appear."""
+"""Files that are complete from the moment they appear, and the folders that they go to."""
 
 import os
 from pathlib import Path
@@ -16,3 +16,11 @@ def write_whole(path: Path, content: bytes) -> None:
         raise UserError(f"cannot write {path}: {error.strerror}") from error
     finally:
         beside.unlink(missing_ok=True)
+
+
+def make_folder(folder: Path) -> None:
+    """Makes a folder and those above it, unless it is there. Raises `UserError` if it cannot."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"cannot make the folder {folder}: {error.strerror}") from error

@@ -25,7 +25,7 @@ from jaxstyle.benchmark.plot import plot_png
 from jaxstyle.benchmark.tables import comparison_table, figures_table, notes, peers_table
 from jaxstyle.errors import UserError, reported_in_one_line
 from jaxstyle.models import DTYPES
-from jaxstyle.whole_file import write_whole
+from jaxstyle.whole_file import make_folder, write_whole
 
 _RESULTS = "benchmark.json"
 _PLOT = "benchmark.png"
@@ -52,7 +52,7 @@ def _benchmark(args: argparse.Namespace) -> None:
     commands = peer_commands(args.peers, [*args.peer_python, sys.executable])
     earlier = read_document(args.compare) if args.compare else None
     if args.out:
-        _make_folder(args.out)
+        make_folder(args.out)
     date = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     done: list[dict] = []
     try:
@@ -104,13 +104,6 @@ def _check_export(models: Sequence[Model], folder: Path) -> None:
     """A model that cannot be exported is better told now than after an hour."""
     for model in models:
         write_onnx(model, (1, 16 * model.stride, 16 * model.stride, 3), folder)
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"cannot make the folder {folder}: {error.strerror}") from error
 
 
 def _print_tables(cells: Sequence[dict], peers: Sequence[str]) -> None:

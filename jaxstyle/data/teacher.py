@@ -20,7 +20,7 @@ from jaxstyle.data.sources import Source
 from jaxstyle.errors import UserError
 from jaxstyle.realtime.controls import Settings
 from jaxstyle.realtime.engine import State, Stylizer, initial_state
-from jaxstyle.whole_file import write_whole
+from jaxstyle.whole_file import make_folder, write_whole
 
 # Results in memory that wait to be written.
 _WAITING = 8
@@ -73,10 +73,7 @@ def taught(
         raise UserError(f"{teacher} has {len(stylizer.styles)} styles, counted from 0; no {style}")
     identity = [Path(teacher).read_bytes(), *map(_with_shape, style_images), str(style).encode()]
     folder = Path(cache_dir).expanduser() / "teacher" / _digest(*identity)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"cannot make the folder {folder}: {error.strerror}") from error
+    make_folder(folder)
     return Taught(_stylized(content, stylizer, Settings(style=style), folder))
 
 

@@ -15,7 +15,7 @@ from jaxstyle.data.images import IMAGE_EXTENSIONS
 from jaxstyle.data.sources import Source, open_source
 from jaxstyle.data.video import VideoFrames
 from jaxstyle.errors import UserError
-from jaxstyle.evaluation.footage import LONG_SPAN, SHORT_SPAN, SMALLEST_SIZE, Footage
+from jaxstyle.evaluation.footage import LONG_SPAN, SHORT_SPAN, SMALLEST_SIZE, Footage, evenly_spaced
 from jaxstyle.evaluation.held_out import FIRST_SEED, held_out_clips
 from jaxstyle.evaluation.optical_flow import film_motion
 
@@ -113,8 +113,7 @@ def open_style(spec: str, *, size: int, count: int) -> np.ndarray:
 
 def squares(source: Source, size: int, count: int) -> np.ndarray:
     """The middle squares of up to `count` images of a source, evenly spaced, scaled to `size`."""
-    numbers = np.unique(np.linspace(0, len(source) - 1, count).round().astype(int))
-    return np.stack([middle_square(source[int(i)], size) for i in numbers])
+    return np.stack([middle_square(source[i], size) for i in evenly_spaced(len(source), count)])
 
 
 def middle_square(image: np.ndarray, size: int) -> np.ndarray:

@@ -8,6 +8,7 @@ import numpy as np
 
 from jaxstyle.evaluation.contents import Content
 from jaxstyle.evaluation.contestants import TRUTH
+from jaxstyle.evaluation.footage import evenly_spaced
 from jaxstyle.evaluation.report import Strip
 
 _FRAMES = 5
@@ -49,8 +50,7 @@ def strip(content: Content, excerpts: dict[str, Excerpt]) -> Strip:
 
 
 def _spread(items: Sequence[np.ndarray]) -> list[np.ndarray]:
-    numbers = np.linspace(0, len(items) - 1, _PICTURES).round().astype(int)
-    return [items[i] for i in np.unique(numbers)]
+    return [items[i] for i in evenly_spaced(len(items), _PICTURES)]
 
 
 def _shrunk(image: np.ndarray) -> np.ndarray:

@@ -11,6 +11,11 @@ SHORT_SPAN, LONG_SPAN = 1, 8
 SMALLEST_SIZE = 64
 
 
+def evenly_spaced(count: int, most: int) -> list[int]:
+    """At most `most` of the numbers 0 to count - 1, evenly spaced from first to last."""
+    return np.unique(np.linspace(0, count - 1, most).round().astype(int)).tolist()
+
+
 @dataclasses.dataclass(frozen=True)
 class Motion:
     """Where the pixels of a clip go over a fixed distance in time.

@@ -1,6 +1,7 @@
 """All figures of one contestant on one content."""
 
 import dataclasses
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -14,7 +15,7 @@ from jaxstyle.evaluation.color_histogram import color_histogram_distance
 from jaxstyle.evaluation.contents import Content, middle_square
 from jaxstyle.evaluation.edges import edge_f1
 from jaxstyle.evaluation.fid import SMALLEST_SET, frechet_distance
-from jaxstyle.evaluation.footage import LONG_SPAN, SHORT_SPAN
+from jaxstyle.evaluation.footage import LONG_SPAN, SHORT_SPAN, evenly_spaced
 from jaxstyle.evaluation.kid import kernel_distance
 from jaxstyle.evaluation.ms_ssim import ms_ssim
 from jaxstyle.evaluation.psnr import psnr
@@ -168,7 +169,7 @@ def compared_frames(content: Content) -> list[tuple[int, int]]:
 
 def _evenly(items: Sequence, most: int) -> Sequence:
     """At most so many of the items, evenly spaced."""
-    numbers = np.unique(np.linspace(0, len(items) - 1, most).round().astype(int))
+    numbers = evenly_spaced(len(items), most)
     return items[numbers] if isinstance(items, np.ndarray) else [items[i] for i in numbers]
 
 
@@ -206,14 +207,22 @@ def _content_figures(shown: np.ndarray, given: np.ndarray, instruments: Instrume
         "edge_f1": float(np.mean(edge_f1(shown, given))),
     }
     if instruments.lpips is not None:
-        network, parameters, heads = instruments.lpips
-
-        def distance(a, b):
-            seen = (network.apply(parameters, 2 * x - 1, LPIPS_LAYERS) for x in (a, b))
-            return lpips(*([maps[layer] for layer in LPIPS_LAYERS] for maps in seen), heads)
-
-        figures["lpips"] = _mean_over_batches(jax.jit(distance), shown, given)
+        distance = functools.partial(_lpips, *instruments.lpips)
+        figures["lpips"] = _mean_over_batches(distance, shown, given)
     return figures
+
+
+# Of the module, so that it is compiled once and not for every contestant.
+@functools.partial(jax.jit, static_argnums=0)
+def _lpips(
+    network: FeatureNetwork,
+    parameters: Any,
+    heads: tuple[jax.Array, ...],
+    a: jax.Array,
+    b: jax.Array,
+) -> jax.Array:
+    seen = (network.apply(parameters, 2 * x - 1, LPIPS_LAYERS) for x in (a, b))
+    return lpips(*([maps[layer] for layer in LPIPS_LAYERS] for maps in seen), heads)
 
 
 def _ssim_of_luma(a: jax.Array, b: jax.Array) -> jax.Array:

@@ -10,7 +10,7 @@ from jaxstyle.data.sources import Source
 from jaxstyle.errors import UserError
 from jaxstyle.evaluation.catalogue import described
 from jaxstyle.evaluation.contents import SCENES, Content, open_content, open_style, squares
-from jaxstyle.evaluation.footage import Footage
+from jaxstyle.evaluation.footage import Footage, evenly_spaced
 from jaxstyle.evaluation.measure import Figures, measure, with_relative
 from jaxstyle.samples import contact_sheet
 
@@ -143,8 +143,8 @@ def _learns_cel(config: FrozenConfigDict) -> bool:
 def _spread(clips: Sequence[np.ndarray]) -> np.ndarray:
     """A few frames, evenly spaced over all clips."""
     everything = [(i, k) for i, frames in enumerate(clips) for k in range(len(frames))]
-    numbers = np.unique(np.linspace(0, len(everything) - 1, _SHEET_ROWS).round().astype(int))
-    return np.stack([clips[i][k] for i, k in (everything[n] for n in numbers)])
+    chosen = [everything[n] for n in evenly_spaced(len(everything), _SHEET_ROWS)]
+    return np.stack([clips[i][k] for i, k in chosen])
 
 
 def _in_batches(stylize: Stylize, frames: np.ndarray) -> np.ndarray:

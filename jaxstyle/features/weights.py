@@ -17,7 +17,7 @@ from safetensors.numpy import load_file
 from tqdm import tqdm
 
 from jaxstyle.errors import UserError
-from jaxstyle.whole_file import write_whole
+from jaxstyle.whole_file import make_folder, write_whole
 
 Arrays = dict[str, np.ndarray]
 
@@ -143,10 +143,7 @@ def _downloaded(url: str, sha256: str, cache_dir: str | os.PathLike | None) -> P
     path = folder / f"{sha256[:8]}-{name}"
     if path.is_file() and _digest(path) == sha256:
         return path
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"cannot make the folder {folder}: {error.strerror}") from error
+    make_folder(folder)
     try:
         content = _download(url, name)
     except (OSError, ValueError, http.client.HTTPException) as error:
