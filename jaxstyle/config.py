@@ -32,6 +32,10 @@ def default_config() -> ConfigDict:
     config.batch_size = 8  # over all devices together
     config.image_size = 256  # pixels, of the square crops that are trained on
     config.devices = 0  # how many devices to use; 0 is all there are
+    config.parallelism = "jit"  # or "pmap": the same step, mapped over the devices
+    # So many micro-batches a step, one after another: less memory, the same gradients, but where
+    # there is batch norm (dcgan, wgan_gp, progan).
+    config.accumulation = 1
     # Knobs beside the weights of the single terms: all terms that hold on to the content, and all
     # that ask for the style, are multiplied by these.
     config.content_weight = 1.0
@@ -229,12 +233,16 @@ def check_config(config: ConfigDict) -> None:
     The fields of the networks are checked where these are built.
     """
     _check_keys(config, default_config())
-    for name in ("steps", "batch_size", "generator_every", "discriminator_every"):
+    for name in ("steps", "batch_size", "accumulation", "generator_every", "discriminator_every"):
         _require(config[name] >= 1, name, config[name], "at least 1")
     for name in ("log_every", "sample_every", "checkpoint_every", "keep_checkpoints"):
         _require(config[name] >= 1, name, config[name], "at least 1")
+    divides = config.batch_size % config.accumulation == 0
+    _require(divides, "accumulation", config.accumulation, "a divisor of batch_size")
     for name in ("seed", "devices", "initial_steps", "initial_learning_rate"):
         _require(config[name] >= 0, name, config[name], "0 or more")
+    parallelism = config.parallelism
+    _require(parallelism in ("jit", "pmap"), "parallelism", parallelism, "jit or pmap")
     for name in ("content_weight", "style_weight"):
         _require(config[name] >= 0, name, config[name], "0 or more")
     # Every architecture here has a stride that divides 16.

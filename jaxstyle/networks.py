@@ -149,6 +149,12 @@ def _check(networks: Networks, config: FrozenConfigDict) -> None:
             f"config.evaluation.every must be 0: what {name} makes is not a content in a style of "
             "the run; jaxstyle.evaluate compares models of any style"
         )
+    for module in (networks.generator, networks.discriminators["main"]):
+        if config.parallelism == "pmap" and getattr(module, "couples_images", False):
+            raise UserError(
+                f'config.parallelism="pmap" shows each device a part of the batch, and {name} or '
+                'its discriminator compares all of its images with one another; give "jit"'
+            )
     if losses.smoothed_support.weight > 0 and losses.support.weight == 0:
         raise UserError("config.losses.smoothed_support needs config.losses.support")
     if losses.style_contrast.weight > 0 and condition != "image":

@@ -1,6 +1,7 @@
 """Where arrays live: batches are split over the devices, the state is on all of them."""
 
-from collections.abc import Mapping
+import functools
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -9,29 +10,70 @@ from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from jaxstyle.errors import UserError
 
+AXIS = "data"
 
-def make_mesh(device_count: int, batch_size: int) -> Mesh:
-    """A mesh of one axis, 'data', over `device_count` devices; 0 means all there are.
 
-    Raises `UserError` when there are not so many, or they do not divide `batch_size` evenly.
+def make_mesh(device_count: int, batch_size: int, accumulation: int = 1) -> Mesh:
+    """A mesh of one axis, 'data', over `device_count` devices; 0 means all of all processes.
+
+    Raises `UserError` when there are not so many, when they do not divide each of the
+    `accumulation` micro-batches of a batch evenly, or when a process would be left without.
     """
     available = jax.device_count()
     count = device_count or available
     if count > available:
         raise UserError(f"config.devices is {count}, but there are {available} devices")
-    if batch_size % count:
-        raise UserError(f"config.batch_size={batch_size} is not a multiple of the {count} devices")
+    if jax.process_count() > 1 and count < available:
+        raise UserError(
+            f"config.devices is {count}, but the {jax.process_count()} processes have {available} "
+            "devices together; leave it at 0, or start fewer processes"
+        )
+    if batch_size % (count * accumulation):
+        parts = f"{count} devices"
+        if accumulation > 1:
+            parts += f" x {accumulation} micro-batches"
+        raise UserError(f"config.batch_size={batch_size} is not a multiple of the {parts}")
     return jax.make_mesh(
-        (count,), ("data",), axis_types=(AxisType.Auto,), devices=jax.devices()[:count]
+        (count,), (AXIS,), axis_types=(AxisType.Auto,), devices=jax.devices()[:count]
     )
+
+
+def replicated(mesh: Mesh) -> NamedSharding:
+    """That of arrays which are whole on every device."""
+    return NamedSharding(mesh, PartitionSpec())
 
 
 def replicate(tree: Any, mesh: Mesh) -> Any:
     """Puts a whole copy of every array on every device."""
-    return jax.device_put(tree, NamedSharding(mesh, PartitionSpec()))
+    return jax.device_put(tree, replicated(mesh))
 
 
 def split_batch(batch: Mapping[str, np.ndarray], mesh: Mesh) -> dict[str, jax.Array]:
     """Splits this process's part of a batch, [n, ...] each, over its devices; returns at once."""
-    sharding = NamedSharding(mesh, PartitionSpec("data"))
+    sharding = NamedSharding(mesh, PartitionSpec(AXIS))
     return {k: jax.make_array_from_process_local_data(sharding, v) for k, v in batch.items()}
+
+
+def parallel_step(step: Callable, mesh: Mesh, parallelism: str) -> Callable:
+    """Compiles a step (state, batch, pretrained) -> (state, figures) for all devices of the mesh.
+
+    The state is donated. parallelism: "jit" leaves it to the compiler to split the step as its
+    batch is split. "pmap" runs the step on each device's part of the batch, with `axis` as its
+    further argument, and the step itself says where the devices exchange what they have.
+    """
+    if parallelism == "jit":
+        return jax.jit(step, donate_argnums=0)
+    mapped = jax.pmap(
+        functools.partial(step, axis=AXIS),
+        axis_name=AXIS,
+        in_axes=(None, 0, None),
+        out_axes=None,
+        donate_argnums=0,
+        devices=list(mesh.devices.flat),
+    )
+
+    def run(state: Any, batch: Mapping[str, jax.Array], pretrained: Any) -> tuple[Any, Any]:
+        parts = {k: x.reshape(mesh.size, -1, *x.shape[1:]) for k, x in batch.items()}
+        return mapped(state, parts, pretrained)
+
+    return run

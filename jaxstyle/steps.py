@@ -16,17 +16,20 @@ import jax.numpy as jnp
 import optax
 from ml_collections import FrozenConfigDict
 
-from jaxstyle.data.augment import color_jitter, random_flip, to_float
+from jaxstyle.accumulation import in_micro_batches, joined, mean_gradients
+from jaxstyle.data.augment import color_jitter, keys_of_images, random_flip, to_float
 from jaxstyle.models.examples import takes_noise
 from jaxstyle.networks import Networks, init_discriminators, init_generator
 from jaxstyle.objectives import discriminator as of_discriminator
 from jaxstyle.objectives import generator as of_generator
-from jaxstyle.objectives.outputs import Growth, Outputs, Players, judged_pairs, run_generators
+from jaxstyle.objectives.outputs import Growth, Players, judged_pairs, run_generators
 from jaxstyle.objectives.pool import Pool, empty_pool, exchange
 
 PyTree = Any
 Batch = Mapping[str, jax.Array]
 Terms = dict[str, jax.Array]
+# (real, fake) images by the name of the discriminator that is to tell them apart.
+Pairs = dict[str, tuple[jax.Array, jax.Array]]
 
 
 @flax.struct.dataclass
@@ -130,12 +133,15 @@ def train_step(
     networks: Networks,
     config: FrozenConfigDict,
     updates: Updates,
+    axis: str | None = None,
 ) -> tuple[TrainState, Terms]:
     """Takes one step: all networks are updated from the same output of the generator.
 
     batch: "content" (unless the generator takes noise) and "style", uint8 [N, S, S, 3],
     "style_smooth" of the same shape where edge-smoothed negatives are on, and "style_label", int32
     [N], where there are several styles. pretrained: see `Players`; empty without perceptual terms.
+    axis: the name of the axis that the step is mapped over; the batch is then this device's part,
+    and what is returned is the same on all of them.
     Returns the next state and float32 scalars: each term of each loss before its weight
     ("g/patch_nce"), the weighted totals and the gradients' norms.
     """
@@ -144,7 +150,10 @@ def train_step(
     )
     if updates.stage:
         state = _forget_moments(state, _first_steps(config)[updates.stage])
-    images = _augment(batch, augment_key, networks, config)
+    index = jnp.arange(len(batch["style"]))
+    if axis:
+        index += len(index) * jax.lax.axis_index(axis)
+    images = _augment(batch, index, augment_key, networks, config)
     fraction = state.step.astype(jnp.float32) / config.steps
     players = Players(
         networks=networks,
@@ -155,25 +164,30 @@ def train_step(
         stats=state.discriminator_stats,
         pretrained=pretrained,
         growth=_growth(updates.stage, fraction, config),
+        axis=axis,
     )
     changes: dict[str, Any] = {"step": state.step + 1}
     figures: Terms = {}
     if updates.generator:
-        outputs, change, figure = _update_generator(
+        pairs, change, figure = _update_generator(
             state, players, images, fraction, terms_key, updates.adversarial
         )
         changes |= change
         figures |= {f"g/{name}": value for name, value in figure.items()}
     else:
-        outputs = run_generators(players, images)
+        pairs = in_micro_batches(
+            lambda part: judged_pairs(players, run_generators(players, part), part),
+            images,
+            config.accumulation,
+        )
     if updates.discriminator:
-        pairs = judged_pairs(players, outputs, images)
         pairs = jax.tree.map(jax.lax.stop_gradient, pairs)
         pools = {}
         for i, (name, pool) in enumerate(sorted(state.pools.items())):
             real, fake = pairs[name]
-            pools[name], fake = exchange(pool, fake, jax.random.fold_in(pool_key, i))
-            pairs[name] = (real, fake)
+            key = jax.random.fold_in(pool_key, i)
+            pools[name], shown = exchange(pool, players.gather(fake), key)
+            pairs[name] = (real, shown[index])
         change, figure = _update_discriminators(
             state, players, pairs, images, fraction, judge_key, updates.r1
         )
@@ -212,21 +226,28 @@ def _update_generator(
     fraction: jax.Array,
     key: jax.Array,
     use_adversarial: bool,
-) -> tuple[Outputs, dict[str, Any], Terms]:
-    """Returns the generators' results before the update, the fields that change, and figures."""
+) -> tuple[Pairs, dict[str, Any], Terms]:
+    """Returns what the discriminators see of before the update, the fields that change, figures."""
     networks, config = players.networks, players.config
+    # What micro-batches cannot see of each other.
+    compared = None
+    if config.accumulation > 1 and use_adversarial:
+        compared = of_generator.compared_terms(players, images, key)
 
-    def objective(parameters):
+    def objective(parameters, part):
+        images, compared = part
         generator, helpers = parameters
         now = dataclasses.replace(players, generator=generator, helpers=helpers)
         terms, outputs = of_generator.generator_terms(
-            now, images, key, use_adversarial=use_adversarial
+            now, images, key, use_adversarial=use_adversarial, compared=compared
         )
         total = _weighted_sum(terms, of_generator.term_weight, config, fraction)
-        return total, (terms, outputs)
+        return total, ({**terms, "total": total}, judged_pairs(now, outputs, images))
 
     parameters = (state.generator, state.helpers)
-    (total, (terms, outputs)), gradients = jax.value_and_grad(objective, has_aux=True)(parameters)
+    figures, pairs, gradients = mean_gradients(
+        objective, parameters, (images, compared), count=config.accumulation, axis=players.axis
+    )
     rate = _learning_rate(config.optimizer.generator, fraction)
     if not use_adversarial:
         rate = jnp.asarray(config.initial_learning_rate, jnp.float32)
@@ -242,14 +263,13 @@ def _update_generator(
         "ema": jax.tree.map(lambda e, p: e + (1 - decay) * (p - e), state.ema, generator),
         "generator_optimizer": optimizer,
     }
-    figures = {**terms, "total": total, "gradient_norm": optax.tree.norm(gradients)}
-    return outputs, changes, figures
+    return joined(pairs), changes, {**figures, "gradient_norm": optax.tree.norm(gradients)}
 
 
 def _update_discriminators(
     state: TrainState,
     players: Players,
-    pairs: Mapping[str, tuple[jax.Array, jax.Array]],
+    pairs: Pairs,
     images: Mapping[str, jax.Array],
     fraction: jax.Array,
     key: jax.Array,
@@ -258,14 +278,18 @@ def _update_discriminators(
     """Returns the fields that change, and figures."""
     config = players.config
 
-    def objective(parameters):
+    def objective(parameters, shown):
         now = dataclasses.replace(players, discriminators=parameters)
-        terms, stats = of_discriminator.discriminator_terms(now, pairs, images, key, use_r1=use_r1)
+        terms, stats = of_discriminator.discriminator_terms(now, *shown, key, use_r1=use_r1)
         total = _weighted_sum(terms, of_discriminator.term_weight, config, fraction)
-        return total, (terms, stats)
+        return total, ({**terms, "total": total}, stats)
 
-    (total, (terms, stats)), gradients = jax.value_and_grad(objective, has_aux=True)(
-        state.discriminators
+    figures, stats, gradients = mean_gradients(
+        objective,
+        state.discriminators,
+        (pairs, images),
+        count=config.accumulation,
+        axis=players.axis,
     )
     discriminators, optimizer = _apply_gradients(
         players.networks.discriminator_optimizer,
@@ -276,10 +300,11 @@ def _update_discriminators(
     )
     changes = {
         "discriminators": discriminators,
-        "discriminator_stats": stats,
+        # They depend on the parameters alone, so each micro-batch has the same.
+        "discriminator_stats": jax.tree.map(lambda x: x[0], stats),
         "discriminator_optimizer": optimizer,
     }
-    return changes, {**terms, "total": total, "gradient_norm": optax.tree.norm(gradients)}
+    return changes, {**figures, "gradient_norm": optax.tree.norm(gradients)}
 
 
 def _learning_rate(settings, fraction: jax.Array) -> jax.Array:
@@ -295,24 +320,34 @@ def _apply_gradients(optimizer, learning_rate, gradients, optimizer_state, param
 
 
 def _augment(
-    batch: Batch, key: jax.Array, networks: Networks, config: FrozenConfigDict
+    batch: Batch,
+    index: jax.Array,
+    key: jax.Array,
+    networks: Networks,
+    config: FrozenConfigDict,
 ) -> dict[str, jax.Array]:
-    """uint8 to float32 in [-1, 1], flipped and colour-jittered as configured; noise drawn."""
+    """uint8 to float32 in [-1, 1], flipped and colour-jittered as configured; noise drawn.
+
+    index: int32 [N], the images' numbers in the global batch; comes along as "index".
+    """
     content_key, style_key, jitter_key, noise_key = jax.random.split(key, 4)
     if config.data.paired or config.data.teacher:
         style_key = content_key
     keys = {"content": content_key, "style": style_key, "style_smooth": style_key}
-    images = dict(batch)
+    images = {**batch, "index": index}
     for name in keys.keys() & batch.keys():
         images[name] = to_float(batch[name])
         if config.data.flip:
-            images[name] = random_flip(images[name], keys[name])
+            images[name] = random_flip(images[name], keys_of_images(keys[name], index))
     jitter = (config.data.brightness, config.data.contrast, config.data.saturation)
     if any(jitter) and "content" in images:
-        images["content"] = color_jitter(images["content"], jitter_key, *jitter)
+        jitter_keys = keys_of_images(jitter_key, index)
+        images["content"] = color_jitter(images["content"], jitter_keys, *jitter)
     if takes_noise(networks.generator):
-        count = batch["style"].shape[0]
-        images["noise"] = jax.random.normal(noise_key, (count, networks.generator.latent))
+        shape = (networks.generator.latent,)
+        images["noise"] = jax.vmap(lambda k: jax.random.normal(k, shape))(
+            keys_of_images(noise_key, index)
+        )
     return images
 
 

@@ -75,18 +75,27 @@ def to_float(images: jax.Array) -> jax.Array:
     return images.astype(jnp.float32) / 127.5 - 1.0
 
 
-def random_flip(images: jax.Array, key: jax.Array) -> jax.Array:
-    """Mirrors each image left to right with probability 1/2: [N, H, W, C], any dtype.
+def keys_of_images(key: jax.Array, index: jax.Array) -> jax.Array:
+    """A PRNG key for each image, keys [N], from the step's key and the images' numbers, int32 [N].
 
-    The decision depends on the key and N alone: the same key flips the two sides of a pair alike.
+    What is drawn for an image depends on its number in the global batch, and so neither on the
+    device that it is on nor on the micro-batch that it is in.
     """
-    flip = jax.random.bernoulli(key, 0.5, (images.shape[0], 1, 1, 1))
+    return jax.vmap(lambda i: jax.random.fold_in(key, i))(index)
+
+
+def random_flip(images: jax.Array, keys: jax.Array) -> jax.Array:
+    """Mirrors each image left to right with probability 1/2: [N, H, W, C], any dtype; keys [N].
+
+    The decision depends on the key alone: the same keys flip the two sides of pairs alike.
+    """
+    flip = jax.vmap(jax.random.bernoulli)(keys).reshape(-1, 1, 1, 1)
     return jnp.where(flip, images[:, :, ::-1], images)
 
 
 def color_jitter(
     images: jax.Array,
-    key: jax.Array,
+    keys: jax.Array,
     brightness: float = 0.0,
     contrast: float = 0.0,
     saturation: float = 0.0,
@@ -99,7 +108,7 @@ def color_jitter(
 
     Args:
       images: [N, H, W, 3] float32 in [-1, 1].
-      key: a PRNG key.
+      keys: a PRNG key for each image, [N].
       brightness: strength.
       contrast: strength.
       saturation: strength.
@@ -108,8 +117,8 @@ def color_jitter(
       The same shape, dtype and range; what leaves the range is clipped, once, at the end.
     """
     strengths = jnp.array([brightness, contrast, saturation], images.dtype)
-    draws = jax.random.uniform(key, (3, images.shape[0]), images.dtype, -1.0, 1.0)
-    factors = 1.0 + strengths[:, None] * draws
+    draws = jax.vmap(lambda key: jax.random.uniform(key, (3,), images.dtype, -1.0, 1.0))(keys)
+    factors = 1.0 + strengths[:, None] * draws.T
     brighten, stretch, saturate = factors[:, :, None, None, None]
 
     x = (images + 1.0) / 2.0 * brighten

@@ -54,14 +54,15 @@ def generator_loss(kind: str, logits: jax.Array) -> jax.Array:
 
 
 def gradient_penalty(
-    discriminator: LogitsFn, real: jax.Array, fake: jax.Array, key: jax.Array
+    discriminator: LogitsFn, real: jax.Array, fake: jax.Array, keys: jax.Array
 ) -> jax.Array:
     """WGAN-GP's E[(|grad D(x)| - 1)^2] at random points between real and fake (Gulrajani 2017).
 
-    real, fake: [N, H, W, C]. The gradient is that of the mean logit of each image, so that a
-    patch discriminator's penalty does not grow with the number of patches.
+    real, fake: [N, H, W, C]. keys: a PRNG key for each pair, [N]. The gradient is that of the mean
+    logit of each image, so that a patch discriminator's penalty does not grow with the number of
+    patches.
     """
-    mix = jax.random.uniform(key, (real.shape[0], 1, 1, 1), real.dtype)
+    mix = jax.vmap(lambda key: jax.random.uniform(key, (1, 1, 1), real.dtype))(keys)
     norms = jnp.sqrt(_squared_gradient_norms(discriminator, fake + mix * (real - fake)) + 1e-12)
     return jnp.square(norms - 1).mean()
 

@@ -16,15 +16,14 @@ def crop(x: jax.Array, offset: jax.Array, size: int) -> jax.Array:
     return jax.lax.dynamic_slice(x, (zero, offset[0], offset[1], zero), (n, size, size, c))
 
 
-def smooth_flow(key: jax.Array, shape: tuple[int, int, int], magnitude: float) -> jax.Array:
+def smooth_flow(key: jax.Array, shape: tuple[int, int], magnitude: float) -> jax.Array:
     """Random displacements that vary slowly over the frame: pan, shear and bend together.
 
-    shape: (N, H, W). Draws normal displacements of standard deviation `magnitude` pixels on a
-    4x4 grid and interpolates them. Returns float32 [N, H, W, 2], (x, y) in pixels.
+    shape: (H, W). Draws normal displacements of standard deviation `magnitude` pixels on a 4x4
+    grid and interpolates them. Returns float32 [H, W, 2], (x, y) in pixels.
     """
-    n, h, w = shape
-    grid = magnitude * jax.random.normal(key, (n, 4, 4, 2))
-    return jax.image.resize(grid, (n, h, w, 2), "bilinear")
+    grid = magnitude * jax.random.normal(key, (4, 4, 2))
+    return jax.image.resize(grid, (*shape, 2), "bilinear")
 
 
 def warp(x: jax.Array, flow: jax.Array) -> jax.Array:

@@ -54,6 +54,7 @@ class WganGpGenerator(nn.Module):
     dtype: jnp.dtype = jnp.float32
 
     takes = "noise"
+    couples_images = True
 
     def __post_init__(self):
         doublings(self.image_size)

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 from ml_collections import FrozenConfigDict
 
+from jaxstyle.data.augment import keys_of_images
 from jaxstyle.losses import adversarial
 from jaxstyle.losses.color import rgb_to_grey
 from jaxstyle.objectives.generator import SUPPORT_LABELS
@@ -27,7 +28,7 @@ def discriminator_terms(
     """Each term of the discriminators' losses, and their new spectral norm estimates.
 
     pairs: (real, fake) images by the discriminator's name; those of others than "main" name their
-    terms "backward/real".
+    terms "backward/real". images: those of the batch, with "index", see `keys_of_images`.
     """
     terms: Terms = {}
     stats = {}
@@ -68,7 +69,8 @@ def _terms_of_one(
     if use_r1:
         terms["r1"] = adversarial.r1_penalty(judge, real)
     if losses.gradient_penalty.weight > 0:
-        terms["gradient_penalty"] = adversarial.gradient_penalty(judge, real, fake, key)
+        keys = keys_of_images(key, images["index"])
+        terms["gradient_penalty"] = adversarial.gradient_penalty(judge, real, fake, keys)
     if losses.drift.weight > 0:
         terms["drift"] = jnp.square(logits["real"]).mean()
     return terms, stats

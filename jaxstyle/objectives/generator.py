@@ -1,16 +1,25 @@
 """What the generator minimises: one function a term, and the table that a config chooses from."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 from ml_collections import FrozenConfigDict
 
+from jaxstyle.data.augment import keys_of_images, random_flip
 from jaxstyle.features import LPIPS_LAYERS
 from jaxstyle.losses import adversarial, color, contrastive, paired, perceptual, temporal
-from jaxstyle.losses.palette import palette_distance
 from jaxstyle.losses.smoothing import superpixels
+from jaxstyle.objectives.comparison import (
+    PALETTE,
+    STYLE_CONTRAST,
+    Compared,
+    Comparison,
+    compare_at_once,
+    compare_beforehand,
+    stand_in,
+)
 from jaxstyle.objectives.kinds import KINDS
 from jaxstyle.objectives.outputs import Images, Outputs, Players, judged_pairs, run_generators
 
@@ -22,25 +31,49 @@ _MARGIN = 8
 
 
 def generator_terms(
-    players: Players, images: Images, key: jax.Array, *, use_adversarial: bool
+    players: Players,
+    images: Images,
+    key: jax.Array,
+    *,
+    use_adversarial: bool,
+    compared: Mapping[str, Compared] | None = None,
 ) -> tuple[Terms, Outputs]:
     """Each term of the generator's loss that has a weight, and the generators' results.
 
     Without `use_adversarial` the generator only learns to reproduce: what the perceptual content
-    term sees, or where that is off the pixels themselves.
+    term sees, or where that is off the pixels themselves. compared: in a micro-batch, its part of
+    what `compared_terms` gives for the whole batch.
     """
     losses = players.config.losses
     outputs = run_generators(players, images)
     if not use_adversarial:
         return _reproduction_terms(players, outputs, images), outputs
     terms: Terms = {}
-    for i, (name, term) in enumerate(_TERMS.items()):
-        settings = losses[name]
-        if settings.weight > 0:
-            value = term(players, outputs, images, settings, jax.random.fold_in(key, i))
-            parts = value if isinstance(value, dict) else {name: value}
-            terms |= parts
+    for name, term in _terms_in_use(players).items():
+        settings, term_key = losses[name], _key_of(name, key)
+        if not isinstance(term, Comparison):
+            value = term(players, outputs, images, settings, term_key)
+        elif compared is None:
+            value = compare_at_once(term, players, outputs, images, settings, term_key)
+        else:
+            value = stand_in(term, compared[name], players, outputs, images, settings)
+        terms |= value if isinstance(value, dict) else {name: value}
     return terms, outputs
+
+
+def compared_terms(players: Players, images: Images, key: jax.Array) -> dict[str, Compared]:
+    """The terms that compare images, on the whole batch; with the key of `generator_terms`."""
+    terms = {k: v for k, v in _terms_in_use(players).items() if isinstance(v, Comparison)}
+    return compare_beforehand(terms, players, images, {name: _key_of(name, key) for name in terms})
+
+
+def _terms_in_use(players: Players) -> dict[str, Term | Comparison]:
+    losses = players.config.losses
+    return {name: term for name, term in _TERMS.items() if losses[name].weight > 0}
+
+
+def _key_of(name: str, key: jax.Array) -> jax.Array:
+    return jax.random.fold_in(key, list(_TERMS).index(name))
 
 
 def _reproduction_terms(players: Players, outputs: Outputs, images: Images) -> Terms:
@@ -72,10 +105,10 @@ def _patch_nce(players, outputs, images, settings, key):
     maps = outputs.maps
     if settings.flip:
         # FastCUT: what a patch is must not depend on whether the picture is mirrored.
-        flip = jax.random.bernoulli(flip_key, 0.5, (content.shape[0], 1, 1, 1))
-        mirrored = jnp.where(flip, content[:, :, ::-1], content)
+        keys = keys_of_images(flip_key, images["index"])
+        mirrored = random_flip(content, keys)
         _, maps = players.generate(mirrored, *condition, return_features=True)
-        maps = tuple(jnp.where(flip, m[:, :, ::-1], m) for m in maps)
+        maps = tuple(random_flip(m, keys) for m in maps)
     _, fake_maps = players.generate(outputs.fake, *condition, return_features=True)
     reference = tuple(maps[i] for i in settings.layers)
     query = tuple(fake_maps[i] for i in settings.layers)
@@ -135,11 +168,6 @@ def _total_variation(players, outputs, images, settings, key):
     return color.total_variation(outputs.fake, squared=settings.squared)
 
 
-def _palette(players, outputs, images, settings, key):
-    style = players.growth(images["style"]) if players.growth else images["style"]
-    return palette_distance(outputs.fake, style, key, block=settings.block)
-
-
 def _gram(players, outputs, images, settings, key):
     style = images["style"]
     if settings.grey:
@@ -166,12 +194,6 @@ def _statistics(players, outputs, images, settings, key):
     return sum(losses[1:], losses[0])
 
 
-def _style_contrast(players, outputs, images, settings, key):
-    """The result's style code is nearer that of its own style image than those of the others."""
-    (code,) = outputs.condition
-    return contrastive.code_contrast(players.encode_style(outputs.fake), code)
-
-
 def _shift(players, outputs, images, settings, key):
     """|G(crop x) - crop G(x)| at a random offset (VToonify, Yang et al. 2022)."""
     content = images["content"]
@@ -185,9 +207,10 @@ def _shift(players, outputs, images, settings, key):
 def _warp(players, outputs, images, settings, key):
     """|warp G(x) - G(warp x + noise)|, compound regularization (ReReVST, Wang et al. 2020)."""
     content = images["content"]
-    flow_key, noise_key = jax.random.split(key)
-    flow = temporal.smooth_flow(flow_key, content.shape[:3], settings.pixels)
-    noise = settings.noise * jax.random.normal(noise_key, content.shape)
+    shape = content.shape[1:]
+    flow_keys, noise_keys = (keys_of_images(k, images["index"]) for k in jax.random.split(key))
+    flow = jax.vmap(lambda k: temporal.smooth_flow(k, shape[:2], settings.pixels))(flow_keys)
+    noise = settings.noise * jax.vmap(lambda k: jax.random.normal(k, shape))(noise_keys)
     moved = players.generate(temporal.warp(content, flow) + noise, *outputs.condition)
     difference = jnp.abs(temporal.warp(outputs.fake, flow) - moved)
     return difference[:, _MARGIN:-_MARGIN, _MARGIN:-_MARGIN].mean()
@@ -235,7 +258,7 @@ def _smoothed_support(players, outputs, images, settings, key):
 # AnimeGANv3 asks its support discriminator for these instead of 1 for real and 0 for fake.
 SUPPORT_LABELS = (0.9, 0.1)
 
-_TERMS: dict[str, Term] = {
+_TERMS: dict[str, Term | Comparison] = {
     "adversarial": _adversarial,
     "patch_nce": _patch_nce,
     "perceptual": _perceptual,
@@ -244,10 +267,10 @@ _TERMS: dict[str, Term] = {
     "identity": _identity,
     "color": _color,
     "total_variation": _total_variation,
-    "palette": _palette,
+    "palette": PALETTE,
     "gram": _gram,
     "statistics": _statistics,
-    "style_contrast": _style_contrast,
+    "style_contrast": STYLE_CONTRAST,
     "shift": _shift,
     "warp": _warp,
     "paired_l1": _paired_l1,

@@ -33,14 +33,15 @@ class Growth:
     def __call__(self, images: jax.Array) -> jax.Array:
         """Shrinks images [N, S, S, C] to the stage's size, as blurred as its fade-in makes them."""
         side = 4 * 2**self.stage
-        images = _mean_pooled(images, images.shape[1] // side)
+        images = mean_pooled(images, images.shape[1] // side)
         if self.stage == 0:
             return images
-        coarse = _mean_pooled(images, 2).repeat(2, axis=1).repeat(2, axis=2)
+        coarse = mean_pooled(images, 2).repeat(2, axis=1).repeat(2, axis=2)
         return coarse + self.alpha * (images - coarse)
 
 
-def _mean_pooled(x: jax.Array, factor: int) -> jax.Array:
+def mean_pooled(x: jax.Array, factor: int) -> jax.Array:
+    """Means of `factor` x `factor` pixels: [N, H, W, C] -> [N, H / factor, W / factor, C]."""
     n, h, w, c = x.shape
     return x.reshape(n, h // factor, factor, w // factor, factor, c).mean(axis=(2, 4))
 
@@ -52,7 +53,8 @@ class Players:
     discriminators, stats: by name, as in `TrainState`. pretrained: the parameters of the network
     that perceptual terms see through ("features"), what its layers are divided by ("scales") and
     the heads of LPIPS ("lpips_heads"), each if there is any.
-    growth: where networks grow.
+    growth: where networks grow. axis: the name of the mapped axis over which a batch is spread,
+    where each device computes on its own part of it (pmap).
     """
 
     networks: Networks
@@ -63,6 +65,13 @@ class Players:
     stats: Mapping[str, PyTree]
     pretrained: Mapping[str, PyTree]
     growth: Growth | None = None
+    axis: str | None = None
+
+    def gather(self, tree: PyTree) -> PyTree:
+        """The whole batch, [N, ...] each, for terms that compare its images with one another."""
+        if self.axis is None:
+            return tree
+        return jax.lax.all_gather(tree, self.axis, tiled=True)
 
     def condition(self, images: Images) -> tuple[jax.Array, ...]:
         """What the generator takes beside its input, as positional arguments."""

@@ -100,15 +100,26 @@ def test_to_float_covers_the_range():
 def test_random_flip_mirrors_about_half_and_pairs_alike(dtype):
     images = jnp.asarray(np.random.default_rng(0).integers(0, 255, (200, 4, 6, 3)), dtype)
     flip = jax.jit(augment.random_flip)
-    flipped = flip(images, KEY)
+    keys = jax.random.split(KEY, 200)
+    flipped = flip(images, keys)
     assert flipped.dtype == dtype
     mirrored = [bool((a == b[:, ::-1]).all()) for a, b in zip(flipped, images, strict=True)]
     kept = [bool((a == b).all()) for a, b in zip(flipped, images, strict=True)]
     assert all(m != k for m, k in zip(mirrored, kept, strict=True))
     assert 70 < sum(mirrored) < 130
-    partner = flip(255 - images, KEY)
+    partner = flip(255 - images, keys)
     np.testing.assert_array_equal(partner, 255 - flipped)
-    assert not np.array_equal(flip(images, jax.random.key(1)), flipped)
+    assert not np.array_equal(flip(images, jax.random.split(jax.random.key(1), 200)), flipped)
+
+
+def test_keys_of_images_are_the_same_in_whatever_parts():
+    keys = augment.keys_of_images(KEY, jnp.arange(6))
+    assert len({tuple(np.asarray(jax.random.key_data(key))) for key in keys}) == 6
+    part = augment.keys_of_images(KEY, jnp.array([5, 2]))
+    np.testing.assert_array_equal(jax.random.key_data(part), jax.random.key_data(keys)[jnp.array([5, 2])])
+
+
+KEYS = jax.random.split(KEY, 64)
 
 
 def random_batch(low=-0.5, high=0.5):
@@ -117,7 +128,7 @@ def random_batch(low=-0.5, high=0.5):
 
 def test_jitter_of_strength_zero_changes_nothing():
     images = random_batch(-1.0, 1.0)
-    np.testing.assert_allclose(augment.color_jitter(images, KEY), images, atol=1e-6)
+    np.testing.assert_allclose(augment.color_jitter(images, KEYS), images, atol=1e-6)
 
 
 def grey_of(x):
@@ -126,7 +137,7 @@ def grey_of(x):
 
 def test_brightness_multiplies_each_image_by_its_own_factor():
     images = random_batch()
-    out = jax.jit(augment.color_jitter, static_argnums=2)(images, KEY, 0.3)
+    out = jax.jit(augment.color_jitter, static_argnums=2)(images, KEYS, 0.3)
     ratio = np.asarray((out + 1) / (images + 1))
     factors = ratio.mean((1, 2, 3))
     np.testing.assert_allclose(
@@ -139,7 +150,7 @@ def test_brightness_multiplies_each_image_by_its_own_factor():
 
 def test_contrast_keeps_the_mean_grey_and_scales_about_it():
     images = random_batch()
-    out = np.asarray(augment.color_jitter(images, KEY, contrast=0.3))
+    out = np.asarray(augment.color_jitter(images, KEYS, contrast=0.3))
     images = np.asarray(images)
     np.testing.assert_allclose(grey_of(out).mean((1, 2)), grey_of(images).mean((1, 2)), atol=1e-5)
     factors = out.std((1, 2, 3)) / images.std((1, 2, 3))
@@ -149,7 +160,7 @@ def test_contrast_keeps_the_mean_grey_and_scales_about_it():
 
 def test_saturation_keeps_every_grey_and_scales_colour():
     images = random_batch()
-    out = np.asarray(augment.color_jitter(images, KEY, saturation=0.3))
+    out = np.asarray(augment.color_jitter(images, KEYS, saturation=0.3))
     images = np.asarray(images)
     np.testing.assert_allclose(grey_of(out), grey_of(images), atol=1e-5)
     factors = np.ptp(out, axis=-1).mean((1, 2)) / np.ptp(images, axis=-1).mean((1, 2))
@@ -157,5 +168,5 @@ def test_saturation_keeps_every_grey_and_scales_colour():
 
 
 def test_jitter_stays_in_range():
-    out = augment.color_jitter(random_batch(-1.0, 1.0), KEY, 0.5, 0.5, 0.5)
+    out = augment.color_jitter(random_batch(-1.0, 1.0), KEYS, 0.5, 0.5, 0.5)
     assert float(jnp.abs(out).max()) <= 1

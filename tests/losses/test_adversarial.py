@@ -59,9 +59,9 @@ def test_gradient_penalty_vanishes_for_slope_one_and_grows_beyond():
     weights = jax.random.normal(jax.random.key(0), (4, 4, 3))
     unit = weights / jnp.linalg.norm(weights)
     real, fake = jax.random.normal(jax.random.key(1), (2, 2, 4, 4, 3))
-    key = jax.random.key(2)
+    keys = jax.random.split(jax.random.key(2), 2)
     for slope in (1.0, 3.0):
-        penalty = adversarial.gradient_penalty(linear(slope * unit), real, fake, key)
+        penalty = adversarial.gradient_penalty(linear(slope * unit), real, fake, keys)
         np.testing.assert_allclose(penalty, (slope - 1) ** 2, atol=1e-5)
 
 
@@ -73,7 +73,8 @@ def test_gradient_penalty_is_taken_between_real_and_fake():
         jax.debug.callback(lambda v: seen.append(np.asarray(v)), x)
         return x.sum(axis=(1, 2, 3))
 
-    adversarial.gradient_penalty(discriminator, real, fake, jax.random.key(0))
+    keys = jax.random.split(jax.random.key(0), 64)
+    adversarial.gradient_penalty(discriminator, real, fake, keys)
     jax.effects_barrier()
     mixes = seen[0][:, 0, 0, 0]
     assert ((mixes >= 0) & (mixes <= 1)).all()

@@ -126,11 +126,12 @@ def test_the_gradient_penalty_can_be_trained_on(norm):
     critic = WganGpCritic(width=4, image_size=16, norm=norm)
     real, fake = jax.random.uniform(jax.random.key(0), (2, 2, 16, 16, 3), minval=-1)
     parameters = random_parameters(critic, real)
+    keys = jax.random.split(jax.random.key(2), 2)
 
     @jax.jit
     def penalty(parameters):
         return gradient_penalty(
-            lambda x: critic.apply({"params": parameters}, x), real, fake, jax.random.key(2)
+            lambda x: critic.apply({"params": parameters}, x), real, fake, keys
         )
 
     gradient = jax.jit(jax.grad(penalty))(parameters)
