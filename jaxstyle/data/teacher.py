@@ -20,7 +20,7 @@ from jaxstyle.data.sources import Source
 from jaxstyle.errors import UserError
 from jaxstyle.realtime.controls import Settings
 from jaxstyle.realtime.engine import State, Stylizer, initial_state
-from jaxstyle.whole_file import make_folder, write_whole
+from jaxstyle.whole_file import make_folder, one_process_at_a_time, write_whole
 
 # Results in memory that wait to be written.
 _WAITING = 8
@@ -74,7 +74,8 @@ def taught(
     identity = [Path(teacher).read_bytes(), *map(_with_shape, style_images), str(style).encode()]
     folder = Path(cache_dir).expanduser() / "teacher" / _digest(*identity)
     make_folder(folder)
-    return Taught(_stylized(content, stylizer, Settings(style=style), folder))
+    with one_process_at_a_time(folder, f"{teacher}, at the same frames"):
+        return Taught(_stylized(content, stylizer, Settings(style=style), folder))
 
 
 def _stylized(content: Source, stylizer: Stylizer, settings: Settings, folder: Path) -> list[Path]:

@@ -1,14 +1,17 @@
 import os
 import pickle
 import platform
+import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 
 from jaxstyle.data.scenes import Scenes, cache
 from jaxstyle.errors import UserError
+from jaxstyle.whole_file import one_process_at_a_time
 
 SIZE = (40, 48)
 
@@ -101,3 +104,13 @@ def test_a_disk_that_is_too_small_is_refused_before_rendering(tmp_path):
     with pytest.raises(UserError, match=r"GB free of 3000000\.0 GB needed"):
         Scenes("cel", 10**9, (1000, 1000), cache_dir=tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_another_process_renders_is_waited_for(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(cache, "_WORKER", "raise SystemExit(1)")
+    rendered = Scenes("photo", 5, SIZE, 3, cache_dir=folder).cache
+    with ThreadPoolExecutor(1) as pool:
+        with one_process_at_a_time(tmp_path, "the same scenes"):
+            asked = pool.submit(Scenes, "photo", 5, SIZE, 3, cache_dir=tmp_path)
+            shutil.copy(rendered, tmp_path)
+        assert len(asked.result()) == 5

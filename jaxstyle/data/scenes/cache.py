@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from jaxstyle.data.scenes.shot import frame
 from jaxstyle.errors import UserError
+from jaxstyle.whole_file import one_process_at_a_time
 
 _WORKER = "from jaxstyle.data.scenes.cache import work; work()"
 
@@ -22,7 +23,8 @@ _WORKER = "from jaxstyle.data.scenes.cache import work; work()"
 def fill(path: Path, rendering: str, count: int, size: tuple[int, int], first_seed: int) -> None:
     """Writes uint8 [count, H, W, 3], the frames of the seeds from `first_seed` on, to `path`.
 
-    The file appears at once and whole: an interrupted rendering leaves nothing behind.
+    Where another process is at it, waits for that one instead. The file appears at once and whole:
+    an interrupted rendering leaves nothing behind.
 
     Composing scenes is Python, so threads would share one core. `multiprocessing` would run the
     caller's script again in each child unless it has a __main__ guard, or fork below JAX's
@@ -31,6 +33,16 @@ def fill(path: Path, rendering: str, count: int, size: tuple[int, int], first_se
     Raises `UserError` if the folder of `path` cannot be written, or its disk is too full.
     """
     _prepare_folder(path.parent, count * size[0] * size[1] * 3)
+    title = f"rendering scenes ({rendering})"
+    # Runs of a sweep, and the processes of one run, ask for the same scenes at the same time.
+    with one_process_at_a_time(path.parent, title):
+        if not path.exists():
+            _render(path, rendering, count, size, first_seed, title)
+
+
+def _render(
+    path: Path, rendering: str, count: int, size: tuple[int, int], first_seed: int, title: str
+) -> None:
     partial = path.with_suffix(f".{platform.node()}-{os.getpid()}.partial")
     workers = min(_usable_cores(), count)
     children: list[subprocess.Popen] = []
@@ -48,7 +60,7 @@ def fill(path: Path, rendering: str, count: int, size: tuple[int, int], first_se
             children.append(child)
         os.close(signal)
         signal = None
-        _show_progress(progress, count, f"rendering scenes ({rendering})")
+        _show_progress(progress, count, title)
         if any(child.wait() for child in children):
             raise RuntimeError("a process that renders scenes failed; its error is printed above")
         os.replace(partial, path)
