@@ -27,6 +27,11 @@ class StopRequest:
         self._previous = {}
 
     @property
+    def signum(self) -> int:
+        """The signal that has come; 0 for none."""
+        return self._signum or 0
+
+    @property
     def requested(self) -> bool:
         """Whether a signal has come."""
         return self._signum is not None

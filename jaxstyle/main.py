@@ -1,7 +1,8 @@
 """Trains: `python -m jaxstyle.main --config=configs/anime.py --workdir=runs/anime`.
 
 Any setting of the config can be given on the command line: `--config.batch_size=16`. The same
-command again goes on from the last checkpoint.
+command again goes on from the last checkpoint. Where several processes are to train one model, each
+is started with this command, see `jaxstyle.distributed`.
 """
 
 import signal
@@ -10,6 +11,7 @@ import sys
 from absl import app, flags, logging
 from ml_collections import config_flags
 
+from jaxstyle import distributed
 from jaxstyle.errors import UserError, reported_in_one_line
 from jaxstyle.interrupt import Stopped
 from jaxstyle.realtime.engine import keep_compiled_programs
@@ -27,7 +29,9 @@ def main(argv: list[str]) -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
         with reported_in_one_line():
-            train(_CONFIG.value, _WORKDIR.value)
+            distributed.initialize()
+            with distributed.leaving_at_errors():
+                train(_CONFIG.value, _WORKDIR.value)
     except KeyboardInterrupt:
         print("interrupted; the same command goes on from the last checkpoint", file=sys.stderr)
         raise Stopped(signal.SIGINT) from None

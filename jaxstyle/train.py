@@ -11,6 +11,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from jax.sharding import Mesh
 from ml_collections import ConfigDict, FrozenConfigDict
 from tqdm import tqdm
 
@@ -27,9 +28,10 @@ from jaxstyle.config import check_config, needs_smooth_frames
 from jaxstyle.data.loader import make_loader
 from jaxstyle.data.scenes import Scenes
 from jaxstyle.data.sources import Source
+from jaxstyle.distributed import StopVote
 from jaxstyle.errors import UserError
 from jaxstyle.evaluation.validation import is_better, open_validation
-from jaxstyle.interrupt import StopRequest
+from jaxstyle.interrupt import Stopped, StopRequest
 from jaxstyle.metrics import MetricsWriter, RecentFigures
 from jaxstyle.models.branches import fold
 from jaxstyle.models.examples import takes_noise
@@ -60,14 +62,16 @@ def train(config: ConfigDict, workdir: str | os.PathLike) -> None:
     say = tqdm.write if is_writer else lambda _: None
 
     # ---- Devices -----------------------------------------------------------------------------
-    mesh = sharding.make_mesh(config.devices, config.batch_size)
-    say(f"devices: {mesh.size} x {mesh.devices.flat[0].device_kind}")
+    mesh = sharding.make_mesh(config.devices, config.batch_size, config.accumulation)
+    processes = jax.process_count()
+    of_processes = f" of {processes} processes" if processes > 1 else ""
+    say(f"devices: {mesh.size} x {mesh.devices.flat[0].device_kind}{of_processes}")
 
     # ---- State -------------------------------------------------------------------------------
     networks = build_networks(config)
     pretrained = sharding.replicate(_load_pretrained(networks, config), mesh)
-    init = jax.jit(functools.partial(steps.init_state, networks, config))
-    state = sharding.replicate(init(jax.random.key(config.seed)), mesh)
+    init = functools.partial(steps.init_state, networks, config)
+    state = jax.jit(init, out_shardings=sharding.replicated(mesh))(jax.random.key(config.seed))
     parameters = sum(leaf.size for leaf in jax.tree.leaves(state.generator))
     say(f"generator: {config.generator.name}, {parameters:,} parameters")
 
@@ -83,15 +87,15 @@ def train(config: ConfigDict, workdir: str | os.PathLike) -> None:
     batches = make_loader(
         content,
         style,
-        batch_size=config.batch_size // jax.process_count(),
+        batch_size=config.batch_size,
         image_size=config.image_size,
         seed=config.seed,
         workers=config.data.workers,
         crop_scale=config.data.crop_scale,
         paired=config.data.paired or bool(config.data.teacher),
         edge_smoothing=needs_smooth_frames(config),
-        shard_index=jax.process_index(),
-        shard_count=jax.process_count(),
+        process_index=jax.process_index(),
+        process_count=processes,
     )
 
     # ---- Restore -----------------------------------------------------------------------------
@@ -109,13 +113,14 @@ def train(config: ConfigDict, workdir: str | os.PathLike) -> None:
             (workdir / _BEST).unlink(missing_ok=True)
 
     # ---- Loop --------------------------------------------------------------------------------
-    run_step = _compiled_steps(networks, config)
+    run_step = _compiled_steps(networks, config, mesh)
+    stop_vote = StopVote(mesh)
     previews = Previews(
         networks.generator, content, style, image_size=config.image_size, seed=config.seed
     )
     recent = RecentFigures()
     previous = None
-    stopping = False
+    stop_signal = 0
 
     def due(every: int) -> bool:
         return done % every == 0 or done == config.steps
@@ -137,7 +142,7 @@ def train(config: ConfigDict, workdir: str | os.PathLike) -> None:
             previous = terms
             progress.update(1)
             # Asked once a step: a signal that comes later is for the next one.
-            stopping = stop.requested
+            stop_signal = stop_vote(stop.signum)
 
             told = {}
             if due(config.log_every):
@@ -157,17 +162,17 @@ def train(config: ConfigDict, workdir: str | os.PathLike) -> None:
             if is_writer and due(config.sample_every):
                 sheet = previews.sheet(jax.device_get(state.ema), _stage(done, config))
                 write_png(workdir / "samples" / f"{done:07d}.png", sheet)
-            if due(config.checkpoint_every) or stopping:
+            if due(config.checkpoint_every) or stop_signal:
                 # What is not finite must never become a checkpoint.
                 recent.check_finite()
                 checkpoints.save(done, state, {"batches": batches.get_state(), **counts})
                 if is_writer:
                     _save_bundle(workdir / _MODEL, networks, config, state, done, figures={})
-            if stopping:
+            if stop_signal:
                 break
-    if stopping and done < config.steps:
+    if stop_signal and done < config.steps:
         say(f"stopped at step {done}, which is saved; the same command goes on from there")
-        raise stop.stopped()
+        raise Stopped(stop_signal)
 
     # ---- End ---------------------------------------------------------------------------------
     if is_writer:
@@ -222,15 +227,17 @@ def _stage(done: int, config: FrozenConfigDict) -> int | None:
     return steps.updates_at(done - 1, config).stage
 
 
-def _compiled_steps(networks: Networks, config: FrozenConfigDict) -> Callable[[int], Callable]:
-    """Returns step number -> the jitted step that makes that step's updates."""
+def _compiled_steps(
+    networks: Networks, config: FrozenConfigDict, mesh: Mesh
+) -> Callable[[int], Callable]:
+    """Returns step number -> the compiled step that makes that step's updates."""
 
     @functools.cache
     def compiled(updates: steps.Updates):
         step = functools.partial(
             steps.train_step, networks=networks, config=config, updates=updates
         )
-        return jax.jit(step, donate_argnums=0)
+        return sharding.parallel_step(step, mesh, config.parallelism)
 
     return lambda step: compiled(steps.updates_at(step, config))
 

@@ -140,9 +140,9 @@ def compiled_once(monkeypatch):
     """A run that goes on takes the programs of the one before: most of the time goes into these."""
     programs = {}
 
-    def shared(networks, config):
+    def shared(networks, config, mesh):
         if config not in programs:
-            programs[config] = _compiled_steps(networks, config)
+            programs[config] = _compiled_steps(networks, config, mesh)
         return programs[config]
 
     monkeypatch.setattr("jaxstyle.train._compiled_steps", shared)

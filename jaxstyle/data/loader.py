@@ -1,11 +1,12 @@
 """Batches for training: sources in, an endless, resumable stream of uint8 batches out.
 
-    source -> shard -> shuffle, anew each epoch -> crop -> batch -> prefetch -> train_step
+    source -> shuffle, anew each epoch -> crop -> this process's rows -> batch -> prefetch -> step
 
 Several styles are several sources, which take turns; each batch says which images are of which.
 
 Everything up to "batch" is a Grain `MapDataset`: a pure function from a batch number to a batch. So
-the number of the next batch is the whole state of the stream, whatever the number of workers.
+the number of the next batch is the whole state of the stream, whatever the number of workers, and
+the batches are the same ones, by however many processes they are loaded.
 """
 
 import os
@@ -73,22 +74,22 @@ def make_loader(
     crop_scale: tuple[float, float] = (0.5, 1.0),
     paired: bool = False,
     edge_smoothing: bool = False,
-    shard_index: int = 0,
-    shard_count: int = 1,
+    process_index: int = 0,
+    process_count: int = 1,
 ) -> BatchIterator:
     """An endless stream of {"content", "style"} batches, a pure function of its arguments.
 
-    Each batch maps "content" and "style" to [batch_size, image_size, image_size, 3] uint8 RGB, and
-    with `edge_smoothing` also "style_smooth" to the style images with blurred edges. Without
-    content, "content" is missing; with several styles, "style_label" is int32 [batch_size], the
-    number of each style image's style. Augmentation that needs no decoded original (flips, colour)
-    is left to the device, see `augment`.
+    Each batch maps "content" and "style" to [n, image_size, image_size, 3] uint8 RGB, n being
+    batch_size / process_count, and with `edge_smoothing` also "style_smooth" to the style images
+    with blurred edges. Without content, "content" is missing; with several styles, "style_label" is
+    int32 [n], the number of each style image's style. Augmentation that needs no decoded original
+    (flips, colour) is left to the device, see `augment`.
 
     Args:
       content: images to be stylized; None for a generator that makes images of noise.
       style: images in the style; or a list of several such sources, which take turns image by
         image, so that all are seen equally often, however many images each has.
-      batch_size: images per batch, on this host.
+      batch_size: images per batch, of all processes together.
       image_size: side of the square crops, pixels.
       seed: of order and crops, not negative.
       workers: processes that prepare batches; 0: threads of this process. With processes, a script
@@ -97,25 +98,23 @@ def make_loader(
       paired: content[i] and style[i] show the same scene, and get the same crop. Otherwise all
         sources are shuffled independently and may differ in length.
       edge_smoothing: adds "style_smooth".
-      shard_index: which of the disjoint parts of every source this host reads.
-      shard_count: number of such parts; together they cover the sources.
+      process_index: which of the processes this is: it loads the n rows of every batch from row
+        n * process_index on, and no others.
+      process_count: number of processes that share the batches.
 
     Raises:
-      UserError: an argument is out of range, there is no style, a source is too small for the
-        shards, or paired sources are not one content and one style, or differ in length (or, on
-        iteration, in image size).
+      UserError: an argument is out of range, there is no style, or paired sources are not one
+        content and one style, or differ in length (or, on iteration, in image size).
     """
-    _check(batch_size, image_size, seed, workers, crop_scale, shard_index, shard_count)
+    _check(batch_size, image_size, seed, workers, crop_scale)
+    if not 0 <= process_index < process_count or batch_size % process_count:
+        raise ValueError(f"process {process_index} of {process_count}, batches of {batch_size}")
     styles = list(style) if _are_several(style) else [style]
     if not styles:
         raise UserError("name at least one style to train on")
-    shard = slice(shard_index, None, shard_count)
-    for name, source in [("content", content), *(("style", source) for source in styles)]:
-        if source is not None and len(source) < shard_count:
-            raise UserError(f"{name}: {len(source)} images cannot be shared by {shard_count} hosts")
 
     def seed_of(stream: int) -> int:
-        return int(np.random.SeedSequence((seed, shard_index, stream)).generate_state(1)[0])
+        return int(np.random.SeedSequence((seed, 0, stream)).generate_state(1)[0])
 
     crop = _Crop(image_size, crop_scale)
     if paired:
@@ -123,11 +122,11 @@ def make_loader(
         pairs = grain.experimental.ZipMapDataset(
             [grain.MapDataset.source(content), grain.MapDataset.source(styles[0])]
         )
-        pairs = pairs[shard].shuffle(seed_of(0)).repeat().random_map(crop.pair, seed=seed_of(1))
+        pairs = pairs.shuffle(seed_of(0)).repeat().random_map(crop.pair, seed=seed_of(1))
         elements = pairs.map(_Named(("content", "style")))
     else:
         images = [
-            grain.MapDataset.source(source)[shard]
+            grain.MapDataset.source(source)
             .shuffle(seed_of(2 * i))
             .repeat()
             .random_map(crop.image, seed=seed_of(2 * i + 1))
@@ -141,9 +140,13 @@ def make_loader(
 
     if edge_smoothing:
         elements = elements.map(_with_smooth_edges)
+    if process_count > 1:
+        rows = _Rows(elements, batch_size, process_index, process_count)
+        elements = grain.MapDataset.source(rows)
     # The stream has no end, so there is no remainder; but asked to keep it, Grain rounds the number
     # of batches up in floating point, and that of batches of 1 becomes more than an index holds.
-    return BatchIterator(elements.batch(batch_size, drop_remainder=True), workers)
+    count = batch_size // process_count
+    return BatchIterator(elements.batch(count, drop_remainder=True), workers)
 
 
 def _are_several(style: Source | Sequence[Source]) -> bool:
@@ -214,6 +217,23 @@ def _with_smooth_edges(element: Batch) -> Batch:
     return {**element, "style_smooth": augment.smooth_edges(element["style"])}
 
 
+class _Rows:
+    """Of every `batch_size` elements in turn those that are one process's part of the batch."""
+
+    def __init__(self, elements: grain.MapDataset, batch_size: int, index: int, count: int):
+        self._elements = elements
+        self._batch_size = batch_size
+        self._rows = batch_size // count
+        self._first = index * self._rows
+
+    def __len__(self) -> int:
+        return len(self._elements) // self._batch_size * self._rows
+
+    def __getitem__(self, i: int) -> Batch:
+        batch, row = divmod(i, self._rows)
+        return self._elements[batch * self._batch_size + self._first + row]
+
+
 def _prefetched(batches: grain.MapDataset, workers: int) -> grain.IterDataset:
     """A handful of batches ahead: Grain's own default, 500, would fill the memory."""
     if workers == 0:
@@ -244,8 +264,6 @@ def _check(
     seed: int,
     workers: int,
     crop_scale: tuple[float, float],
-    shard_index: int,
-    shard_count: int,
 ) -> None:
     if batch_size < 1 or image_size < 1:
         raise UserError(
@@ -256,8 +274,6 @@ def _check(
     low, high = crop_scale
     if not 0 < low <= high <= 1:
         raise UserError(f"crop_scale must be 0 < low <= high <= 1, got {low}, {high}")
-    if not 0 <= shard_index < shard_count:
-        raise UserError(f"shard_index {shard_index} is not in [0, shard_count = {shard_count})")
 
 
 def _check_pairs(content: Source | None, styles: list[Source]) -> None:

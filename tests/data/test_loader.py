@@ -183,18 +183,40 @@ def test_resume_continues_with_the_very_batches_that_would_have_followed(workers
     restarted.close()
 
 
-def test_hosts_read_disjoint_parts_that_cover_everything():
-    content, style = flat_images(11), flat_images(7, first=100)
-    seen = {"content": [], "style": []}
-    for shard_index in range(3):
-        loader = make_loader(content, style, shard_index=shard_index, shard_count=3, **OPTIONS)
-        batches = take(loader, 8)
+@pytest.mark.parametrize("workers", [0, 1])
+@pytest.mark.parametrize("style", [flat_images(7, first=100), [gradients(5), gradients(3)]])
+def test_processes_load_disjoint_parts_of_the_very_batches_of_one(style, workers):
+    options = OPTIONS | {"batch_size": 6}
+    alone = make_loader(flat_images(11), style, **options)
+    whole = take(alone, 5)
+    alone.close()
+    parts = []
+    for index in range(3):
+        loader = make_loader(
+            flat_images(11), style, process_index=index, process_count=3, workers=workers, **options
+        )
+        loader.set_state({"next_batch": 2})
+        parts.append(take(loader, 3))
         loader.close()
-        for name, parts in seen.items():
-            parts.append(set(values(batches, name)))
-    for name, everything in (("content", range(11)), ("style", range(100, 107))):
-        assert sum(len(part) for part in seen[name]) == len(everything)
-        assert set.union(*seen[name]) == set(everything)
+    for batch, *of_processes in zip(whole[2:], *parts, strict=True):
+        for name, images in batch.items():
+            together = np.concatenate([part[name] for part in of_processes])
+            np.testing.assert_array_equal(together, images)
+
+
+def test_processes_see_everything_once_an_epoch():
+    options = OPTIONS | {"batch_size": 4, "process_count": 2}
+    seen = []
+    for index in range(2):
+        loader = make_loader(flat_images(12), flat_images(4), process_index=index, **options)
+        seen += values(take(loader, 3), "content")
+        loader.close()
+    assert sorted(seen) == list(range(12))
+
+
+def test_a_batch_that_processes_cannot_share_is_a_mistake():
+    with pytest.raises(ValueError, match="process 0 of 2, batches of 3"):
+        make_loader(flat_images(4), flat_images(4), process_count=2, **OPTIONS)
 
 
 def test_no_style_is_refused():
@@ -209,8 +231,6 @@ def test_no_style_is_refused():
         ({"seed": -1}, "seed"),
         ({"crop_scale": (0.0, 1.0)}, "crop_scale"),
         ({"crop_scale": (0.5, 1.5)}, "crop_scale"),
-        ({"shard_index": 2, "shard_count": 2}, "shard_index"),
-        ({"shard_count": 5}, "cannot be shared by 5 hosts"),
     ],
 )
 def test_wrong_arguments_are_refused(wrong, message):
