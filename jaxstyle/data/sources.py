@@ -15,7 +15,7 @@ FILM_EXTENSIONS = frozenset(
     {".avi", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".ogv", ".ts", ".webm"}
 )
 KINDS = (
-    "scenes:photo, scenes:cel, tfds:<data set>, cifar10:<path>, a folder or glob of images, "
+    "scenes:photo, scenes:cel, tfds:<data set or folder of one>, cifar10:<path>, a folder or glob of images, "
     "a film file, a folder or glob of films"
 )
 
@@ -48,6 +48,7 @@ def open_source(
       [first_seed, first_seed + count) that do not overlap, paired training equal ones.
     - `tfds:cycle_gan/ukiyoe2photo?split=trainA`: a TensorFlow Datasets image feature. Options:
       `split`, `feature`, `data_dir`.
+    - `tfds:frames`, or just the folder `frames`: a prepared data set, see `jaxstyle.prepare`.
     - `cifar10:cifar-10-binary.tar.gz?labels=0,3`: CIFAR's own binary files, see `data.cifar`.
       Options: `split`, `labels`. `cifar100:` is the same: the files tell which they are.
     - a folder (searched with its subfolders) or a glob: its images, or its films.
@@ -73,6 +74,9 @@ def open_source(
     if kind in ("cifar10", "cifar100"):
         path, _, query = rest.partition("?")
         return _open_cifar(spec, path, query)
+    # Beside its records, what `jaxstyle.prepare` makes has contact sheets, which are no data.
+    if (Path(spec).expanduser() / "dataset_info.json").is_file():
+        return _open_tfds(spec, spec, "", cache_dir)
     return _open_files(spec)
 
 

@@ -4,6 +4,7 @@ import io
 import os
 import textwrap
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import tensorflow_datasets as tfds
@@ -21,10 +22,11 @@ class TfdsImages(Sequence[np.ndarray]):
 
     Args:
       name: data set and, where it has any, config, such as 'cycle_gan/ukiyoe2photo'; also one
-        without code that was prepared elsewhere and lies in `data_dir`.
+        without code that was prepared elsewhere and lies in `data_dir`; or the folder itself that
+        holds a prepared one (its dataset_info.json), as `jaxstyle.prepare` makes them.
       split: a TFDS split, slices included: 'trainA', 'train[:80%]'.
       feature: name of the image feature.
-      data_dir: where TFDS keeps data sets; None: its default, ~/tensorflow_datasets.
+      data_dir: where TFDS keeps data sets that are named; None: ~/tensorflow_datasets.
 
     Raises:
       UserError: no such data set, split or image feature, or it could not be prepared.
@@ -78,6 +80,11 @@ class TfdsImages(Sequence[np.ndarray]):
 
 
 def _prepared_builder(name: str, data_dir: str | os.PathLike | None) -> tfds.core.DatasetBuilder:
+    folder = Path(name).expanduser()
+    if (folder / "dataset_info.json").is_file():
+        return _opened_builder(name, folder)
+    if folder.is_absolute() or name.startswith("."):
+        raise UserError(f"tfds:{name}: no prepared data set there; name what has dataset_info.json")
     try:
         builder = tfds.builder(name, data_dir=data_dir)
     except ValueError as error:  # data set or config unknown
@@ -101,6 +108,16 @@ def _prepared_builder(name: str, data_dir: str | os.PathLike | None) -> tfds.cor
             f"{_first_line(error)})"
         ) from error
     return builder
+
+
+def _opened_builder(name: str, folder: Path) -> tfds.core.DatasetBuilder:
+    # TFDS, protobuf and JSON each have errors of their own for files that are damaged.
+    try:
+        return tfds.builder_from_directory(folder)
+    except Exception as error:
+        raise UserError(
+            f"tfds:{name}: its description cannot be read; prepare it again ({_first_line(error)})"
+        ) from error
 
 
 def _first_line(error: Exception) -> str:

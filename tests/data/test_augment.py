@@ -116,7 +116,9 @@ def test_keys_of_images_are_the_same_in_whatever_parts():
     keys = augment.keys_of_images(KEY, jnp.arange(6))
     assert len({tuple(np.asarray(jax.random.key_data(key))) for key in keys}) == 6
     part = augment.keys_of_images(KEY, jnp.array([5, 2]))
-    np.testing.assert_array_equal(jax.random.key_data(part), jax.random.key_data(keys)[jnp.array([5, 2])])
+    np.testing.assert_array_equal(
+        jax.random.key_data(part), jax.random.key_data(keys)[jnp.array([5, 2])]
+    )
 
 
 KEYS = jax.random.split(KEY, 64)

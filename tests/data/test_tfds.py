@@ -93,6 +93,24 @@ def test_pickles_for_worker_processes(data_dir):
     assert values(pickle.loads(pickle.dumps(images))) == [0, 1, 2, 3, 4]
 
 
+def test_a_folder_with_a_prepared_data_set_needs_no_name(data_dir, monkeypatch):
+    folder = data_dir / "tiny_paintings" / "1.0.0"
+    images = open_source(f"tfds:{folder}?split=trainB[:40%]", size=64, cache_dir="elsewhere")
+    assert set(values(images)) <= set(range(100, 105))
+    assert len(pickle.loads(pickle.dumps(images))) == 2
+    monkeypatch.chdir(folder.parent)
+    assert values(open_source("tfds:1.0.0?split=trainA", size=64)) == [0, 1, 2, 3, 4]
+
+
+def test_a_folder_without_one_is_told_as_such(data_dir, tmp_path):
+    with pytest.raises(UserError, match="no prepared data set there"):
+        TfdsImages(str(data_dir))
+    (tmp_path / "dataset_info.json").write_text('{"name": "torn')
+    with pytest.raises(UserError, match="cannot be read; prepare it again") as raised:
+        TfdsImages(str(tmp_path))
+    assert "\n" not in str(raised.value)
+
+
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
