@@ -14,6 +14,7 @@ configs/README.md; no pretrained network is needed.
 
 from ml_collections import ConfigDict
 
+from jaxstyle import sweeps
 from jaxstyle.config import CONSTANT, default_config
 
 
@@ -57,3 +58,9 @@ def get_config(size: str = "small") -> ConfigDict:
     config.ema_decay = 0.999
     config.evaluation.every = 1000
     return config
+
+
+def sweep() -> list[sweeps.Overrides]:
+    """Steadiness against style, the trade-off of this recipe, over two seeds each."""
+    weights = sweeps.grid({"losses.warp.weight": [2.0, 4.0, 8.0, 16.0]})
+    return sweeps.product(weights, sweeps.seeds(2))

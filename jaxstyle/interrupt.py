@@ -17,9 +17,11 @@ class Stopped(SystemExit):
 
 
 class StopRequest:
-    """While entered, turns the first such signal into `requested`; a second one interrupts.
+    """While entered, turns the first such signal into `requested`.
 
-    Works in the main thread only, as Python's signal handlers do.
+    Ctrl-C after it interrupts. A further polite one asks for what is being done already: schedulers
+    send theirs to all processes of a job, some of which pass them on. Works in the main thread
+    only, as Python's signal handlers do.
     """
 
     def __init__(self):
@@ -56,8 +58,11 @@ class StopRequest:
         self._restore()
 
     def _receive(self, signum: int, frame: FrameType | None) -> None:
-        self._signum = signum
-        self._restore()
+        if self._signum is None:
+            self._signum = signum
+        elif signum == signal.SIGINT:
+            self._restore()
+            signal.raise_signal(signum)
 
     def _restore(self) -> None:
         for signum, handler in self._previous.items():

@@ -54,6 +54,14 @@ def test_ctrl_c_after_a_polite_kill_interrupts():
             os.kill(os.getpid(), signal.SIGINT)
 
 
+@pytest.mark.parametrize("again", [signal.SIGTERM, signal.SIGHUP])
+def test_a_polite_kill_may_come_twice(again):
+    with StopRequest() as stop:
+        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), again)
+        assert stop.signum == signal.SIGTERM
+
+
 def test_outside_signals_do_what_they_did():
     with StopRequest():
         pass

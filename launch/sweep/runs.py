@@ -1,0 +1,170 @@
+"""From a recipe's `sweep()` to runs: each with its overrides, its folder and its command line."""
+
+import dataclasses
+import hashlib
+import importlib.util
+import json
+import numbers
+import re
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from absl import flags
+from ml_collections import ConfigDict, config_flags
+
+from jaxstyle.config import check_config
+from jaxstyle.errors import UserError
+from jaxstyle.sweeps import Overrides
+
+# What any file system takes as it is; those of macOS and Windows do not tell cases apart.
+_SAFE_NAME = re.compile(r"[a-z0-9_.=,+-]+")
+_LONGEST_NAME = 100
+_HASH_DIGITS = 16
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """One training run of a sweep.
+
+    name: of its folder in that of the sweep. overrides: what this run changes, as its config has
+    it then. config: all of it. command: what trains it, the same for every launcher.
+    """
+
+    name: str
+    overrides: Overrides
+    config: ConfigDict
+    workdir: Path
+    command: tuple[str, ...]
+
+
+def plan_runs(config_file: str, common: Overrides, folder: Path) -> list[Run]:
+    """Returns the runs of the recipe's `sweep()`, all of them checked as `jaxstyle.main` would.
+
+    config_file: as --config has it, "configs/anime.py" or "configs/anime.py:base". common: further
+    overrides, which every run gets. folder: of the sweep. Raises `UserError` for a recipe without
+    a sweep, an empty one, settings or values that the config does not take, and equal runs.
+    """
+    runs: dict[str, Run] = {}
+    for overrides in _read_sweep(config_file):
+        run = _plan_run(config_file, common, overrides, folder)
+        if run.name in runs:
+            raise UserError(f"sweep() in {config_file} has two runs with {_told(overrides)}")
+        runs[run.name] = run
+    return list(runs.values())
+
+
+def run_name(overrides: Overrides) -> str:
+    """Returns the name of the folder of a run: "losses.warp.weight=4,seed=1".
+
+    overrides: with the values as the config has them, so that 4 and 4.0 are the same. A name that
+    is long, or not safe as a file name, is cut and ends in ~ and a hash: no two sets of overrides
+    have the same name.
+    """
+    if not overrides:
+        return "default"
+    parts = {name: _name_text(value) for name, value in sorted(overrides.items())}
+    name = ",".join(f"{key}={text}" for key, text in parts.items())
+    is_plain = not any(mark in text for text in parts.values() for mark in "=,")
+    has_case = any(isinstance(v, str) and v != v.lower() for v in overrides.values())
+    safe = _SAFE_NAME.fullmatch(name)
+    if safe and is_plain and not has_case and len(name) <= _LONGEST_NAME:
+        return name
+    digest = hashlib.sha256(json.dumps(overrides, sort_keys=True).encode()).hexdigest()
+    short = re.sub(r"[^a-z0-9_.=,+-]+", "_", name)[: _LONGEST_NAME - _HASH_DIGITS - 1]
+    return f"{short}~{digest[:_HASH_DIGITS]}"
+
+
+def _name_text(value: Any) -> str:
+    # 4.0 as 4: a setting is a whole number in all runs or in none.
+    text = repr(value).removesuffix(".0") if isinstance(value, float) else str(value)
+    return text if isinstance(value, str) else text.lower()
+
+
+def _read_sweep(config_file: str) -> list[Overrides]:
+    path = Path(config_file.partition(":")[0])
+    spec = importlib.util.spec_from_file_location("recipe_with_a_sweep", path)
+    recipe = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(recipe)
+    if not hasattr(recipe, "sweep"):
+        raise UserError(
+            f"{path} has no sweep(): give it one that returns a list of overrides, such as "
+            "jaxstyle.sweeps.seeds(3)"
+        )
+    try:
+        found = list(recipe.sweep())
+    # It is the user's program, which may fail in any way.
+    except Exception as error:
+        raise UserError(f"sweep() in {path} fails: {type(error).__name__}: {error}") from error
+    if not found:
+        raise UserError(f"sweep() in {path} is empty: it has no run")
+    for overrides in found:
+        named = isinstance(overrides, Mapping) and all(isinstance(key, str) for key in overrides)
+        if not named:
+            raise UserError(
+                f"sweep() in {path} should give dicts such as {{'seed': 1}}, not {overrides!r}"
+            )
+    return found
+
+
+def _plan_run(config_file: str, common: Overrides, overrides: Overrides, folder: Path) -> Run:
+    for name in overrides:
+        if name in common:
+            raise UserError(f"config.{name} is what sweep() changes; leave it off the command line")
+    settings = [
+        f"--config.{name}={_flag_text(name, value)}" for name, value in (common | overrides).items()
+    ]
+    config = _parse_config([f"--config={config_file}", *settings], overrides)
+    try:
+        check_config(config)
+    except UserError as error:
+        raise UserError(f"with {_told(overrides)}: {error}") from error
+    values = {name: _value(config, name) for name in overrides}
+    workdir = folder / run_name(values)
+    command = (
+        *(sys.executable, "-m", "jaxstyle.main"),
+        *(f"--config={config_file}", f"--workdir={workdir}", *settings),
+    )
+    return Run(workdir.name, values, config, workdir, command)
+
+
+def _parse_config(arguments: list[str], overrides: Overrides) -> ConfigDict:
+    """The config as `jaxstyle.main` gets it from that command line."""
+    argv = ["jaxstyle.main", *arguments]
+    parsed = flags.FlagValues()
+    config_flags.DEFINE_config_file("config", flag_values=parsed, sys_argv=argv)
+    try:
+        parsed(argv)
+    # As for the command line in jaxstyle.main; the reason may come with all of the config.
+    except (flags.Error, LookupError, TypeError, ValueError, AttributeError) as error:
+        reason = str(error).partition(" Other fields present")[0].strip().splitlines()[-1]
+        reason = reason.strip("\"' ")
+        raise UserError(f"sweep() gives {_told(overrides)}, which fails: {reason}") from error
+    return parsed.config
+
+
+def _flag_text(name: str, value: Any) -> str:
+    """The value as --config.NAME=... takes it."""
+    if isinstance(value, bool | str):
+        return str(value)
+    if isinstance(value, numbers.Integral):
+        return str(int(value))
+    if isinstance(value, numbers.Real):
+        return repr(float(value))
+    if isinstance(value, tuple | list):
+        return repr(tuple(value))
+    raise UserError(
+        f"sweep() gives config.{name} a {type(value).__name__}; it should be a number, a text, "
+        "True, False or a tuple of them"
+    )
+
+
+def _value(config: ConfigDict, name: str) -> Any:
+    for part in name.split("."):
+        config = config[part]
+    return config
+
+
+def _told(overrides: Overrides) -> str:
+    return ", ".join(f"config.{name}={value}" for name, value in overrides.items()) or "no override"
