@@ -12,11 +12,15 @@ from collections.abc import Iterator
 
 import jax
 import numpy as np
+from jax.experimental import multihost_utils
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from orbax.checkpoint.multihost import get_barrier_sync_fn
 
 from jaxstyle.errors import UserError
 
 _LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
+# Seconds that processes wait for each other at the beginning.
+_START_TIMEOUT = 600
 # Seconds that a process which is done waits for the others: the first evaluates at the end.
 _SHUTDOWN_TIMEOUT = 3600
 
@@ -64,6 +68,21 @@ def initialize() -> None:
     except RuntimeError as error:
         reason = str(error).strip().splitlines()[0]
         raise UserError(f"the processes of this job do not find each other: {reason}") from error
+
+
+def meet(mesh: Mesh) -> None:
+    """Connects the processes of a job for what they compute together.
+
+    On CPUs they must come to the first collective within half a minute of each other, and may take
+    any time for later ones. Here they first wait for all to be there.
+    """
+    if jax.process_count() == 1:
+        return
+    everybody = set(range(jax.process_count()))
+    wait_for_all = get_barrier_sync_fn(processes=everybody)
+    wait_for_all(key="jaxstyle_meet", timeout_ms=_START_TIMEOUT * 1000)
+    multihost_utils.sync_global_devices("jaxstyle_meet")
+    StopVote(mesh)(0)
 
 
 @contextlib.contextmanager

@@ -16,7 +16,7 @@ from ml_collections import ConfigDict, FrozenConfigDict
 from tqdm import tqdm
 
 import jaxstyle
-from jaxstyle import features, sharding, steps
+from jaxstyle import distributed, features, sharding, steps
 from jaxstyle.bundle import load_bundle, save_bundle
 from jaxstyle.checkpoint import (
     Checkpoints,
@@ -28,7 +28,6 @@ from jaxstyle.config import check_config, needs_smooth_frames
 from jaxstyle.data.loader import make_loader
 from jaxstyle.data.scenes import Scenes
 from jaxstyle.data.sources import Source
-from jaxstyle.distributed import StopVote
 from jaxstyle.errors import UserError
 from jaxstyle.evaluation.validation import is_better, open_validation
 from jaxstyle.interrupt import Stopped, StopRequest
@@ -65,6 +64,7 @@ def train(config: ConfigDict, workdir: str | os.PathLike) -> None:
     mesh = sharding.make_mesh(config.devices, config.batch_size, config.accumulation)
     processes = jax.process_count()
     of_processes = f" of {processes} processes" if processes > 1 else ""
+    distributed.meet(mesh)
     say(f"devices: {mesh.size} x {mesh.devices.flat[0].device_kind}{of_processes}")
 
     # ---- State -------------------------------------------------------------------------------
@@ -114,7 +114,7 @@ def train(config: ConfigDict, workdir: str | os.PathLike) -> None:
 
     # ---- Loop --------------------------------------------------------------------------------
     run_step = _compiled_steps(networks, config, mesh)
-    stop_vote = StopVote(mesh)
+    stop_vote = distributed.StopVote(mesh)
     previews = Previews(
         networks.generator, content, style, image_size=config.image_size, seed=config.seed
     )
