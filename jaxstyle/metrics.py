@@ -1,5 +1,6 @@
 """A training run's figures: `metrics.jsonl`, TensorBoard if asked for, and the watch for NaN."""
 
+import contextlib
 import json
 import math
 import os
@@ -10,6 +11,7 @@ from types import TracebackType
 import jax
 
 from jaxstyle.errors import UserError
+from jaxstyle.whole_file import write_whole
 
 
 class RecentFigures:
@@ -52,7 +54,7 @@ class MetricsWriter:
 
     When a run goes on from `first_step`, lines of later steps, written by a run that was cut off,
     are dropped first, so that no step is there twice. With `active` off, on the hosts but the
-    first, nothing is written.
+    first, nothing is written. Raises `UserError` if the file cannot be written.
     """
 
     def __init__(
@@ -69,12 +71,21 @@ class MetricsWriter:
         if tensorboard:
             self._board = _open_tensorboard(workdir, first_step)
         _drop_lines_after(path, first_step)
-        self._file = path.open("a", buffering=1)
+        try:
+            self._file = path.open("a", buffering=1)
+        except OSError as error:
+            raise UserError(f"cannot write {path}: {error.strerror}") from error
 
     def write(self, step: int, figures: dict[str, float]) -> None:
-        """Writes the figures of a step; the line is on disk when this returns."""
+        """Writes the figures of a step; the line is in the file when this returns.
+
+        Raises `UserError` if it cannot.
+        """
         if self._file:
-            self._file.write(json.dumps({"step": step, **figures}) + "\n")
+            try:
+                self._file.write(json.dumps({"step": step, **figures}) + "\n")
+            except OSError as error:
+                raise UserError(f"cannot write {self._file.name}: {error.strerror}") from error
         if self._board:
             for name, value in figures.items():
                 self._board.add_scalar(name, value, step)
@@ -89,7 +100,9 @@ class MetricsWriter:
         trace: TracebackType | None,
     ) -> None:
         if self._file:
-            self._file.close()
+            # It would try once more to write what it could not.
+            with contextlib.suppress(OSError):
+                self._file.close()
         if self._board:
             self._board.close()
 
@@ -104,9 +117,7 @@ def _drop_lines_after(path: Path, step: int) -> None:
                 kept.append(line)
         except ValueError:
             break  # the last line of a run that was killed while it wrote
-    beside = path.with_suffix(".partial")
-    beside.write_text("".join(kept))
-    os.replace(beside, path)
+    write_whole(path, "".join(kept).encode())
 
 
 def _open_tensorboard(workdir: str | os.PathLike, first_step: int):

@@ -100,9 +100,9 @@ def train(config: ConfigDict, workdir: str | os.PathLike) -> None:
 
     # ---- Restore -----------------------------------------------------------------------------
     checkpoints = Checkpoints(workdir, config.keep_checkpoints)
-    first_step = checkpoints.latest_step() or 0
-    if first_step:
-        state, data_state = checkpoints.restore(first_step, state)
+    first_step = 0
+    if restored := checkpoints.restore(state, say):
+        first_step, state, data_state = restored
         _check_same_length(data_state, counts)
         batches.set_state(data_state["batches"])
         say(f"going on from step {first_step} in {workdir}")
@@ -162,6 +162,7 @@ def train(config: ConfigDict, workdir: str | os.PathLike) -> None:
             if is_writer and due(config.sample_every):
                 sheet = previews.sheet(jax.device_get(state.ema), _stage(done, config))
                 write_png(workdir / "samples" / f"{done:07d}.png", sheet)
+            checkpoints.check()
             if due(config.checkpoint_every) or stop_signal:
                 # What is not finite must never become a checkpoint.
                 recent.check_finite()

@@ -1,5 +1,6 @@
 import json
 import sys
+from pathlib import Path
 
 import jax.numpy as jnp
 import pytest
@@ -69,6 +70,15 @@ def test_going_on_drops_a_line_that_was_cut_off(tmp_path):
     with MetricsWriter(tmp_path, first_step=20) as writer:
         writer.write(30, {"g/total": 3.0})
     assert [line["step"] for line in lines(tmp_path)] == [10, 30]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+def test_a_full_disk_is_a_clear_error(tmp_path):
+    writer = MetricsWriter(tmp_path, first_step=0)
+    writer._file.close()
+    writer._file = open("/dev/full", "a", buffering=1)  # noqa: SIM115
+    with pytest.raises(UserError, match=r"cannot write /dev/full: No space left"), writer:
+        writer.write(10, {"g/total": 1.0})
 
 
 def test_hosts_but_the_first_write_nothing(tmp_path):

@@ -102,7 +102,7 @@ def last_state(config, compiled_programs):
 
     def read(workdir) -> steps.TrainState:
         checkpoints = Checkpoints(workdir, keep=3)
-        state, _ = checkpoints.restore(checkpoints.latest_step(), blank)
+        state = checkpoints.restore(blank).state
         checkpoints.close()
         return state.replace(key=jax.random.key_data(state.key))
 
