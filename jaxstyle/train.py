@@ -24,8 +24,7 @@ from jaxstyle.checkpoint import (
     has_checkpoint,
     write_config,
 )
-from jaxstyle.config import check_config, needs_smooth_frames
-from jaxstyle.data.loader import make_loader
+from jaxstyle.config import check_config
 from jaxstyle.data.scenes import Scenes
 from jaxstyle.data.sources import Source
 from jaxstyle.errors import UserError
@@ -38,7 +37,7 @@ from jaxstyle.models.growth import grown, standing_statistics
 from jaxstyle.networks import Networks, build_networks
 from jaxstyle.previews import Previews
 from jaxstyle.samples import write_png
-from jaxstyle.training_data import open_training_data, style_names
+from jaxstyle.training_data import load_batches, open_training_data, style_names
 
 _MODEL, _BEST = "model.safetensors", "best.safetensors"
 _SCALING_SCENES = 4  # that feature maps are normalized by
@@ -84,18 +83,8 @@ def train(config: ConfigDict, workdir: str | os.PathLike) -> None:
     if is_writer and config.evaluation.every:
         validation = open_validation(config, content, style)
         say(f"evaluation: on {validation.content.name}, every {config.evaluation.every} steps")
-    batches = make_loader(
-        content,
-        style,
-        batch_size=config.batch_size,
-        image_size=config.image_size,
-        seed=config.seed,
-        workers=config.data.workers,
-        crop_scale=config.data.crop_scale,
-        paired=config.data.paired or bool(config.data.teacher),
-        edge_smoothing=needs_smooth_frames(config),
-        process_index=jax.process_index(),
-        process_count=processes,
+    batches = load_batches(
+        config, content, style, process_index=jax.process_index(), process_count=processes
     )
 
     # ---- Restore -----------------------------------------------------------------------------

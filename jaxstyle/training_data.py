@@ -1,4 +1,4 @@
-"""The images that a run trains on: from `config.data` to sources of content and style."""
+"""The images that a run trains on: from `config.data` to sources, and to batches of them."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -6,7 +6,9 @@ from pathlib import Path
 from ml_collections import FrozenConfigDict
 
 from jaxstyle.bundle import load_bundle
+from jaxstyle.config import needs_smooth_frames
 from jaxstyle.data.images import read_image
+from jaxstyle.data.loader import BatchIterator, make_loader
 from jaxstyle.data.pairs import align, key_frames
 from jaxstyle.data.sources import Source, open_source
 from jaxstyle.data.teacher import taught
@@ -35,6 +37,30 @@ def open_training_data(
         return content, [_open(config, f"styles[{i}]", spec) for i, spec in enumerate(data.styles)]
     style = _open(config, "style", data.style)
     return align(content, style) if data.paired else (content, style)
+
+
+def load_batches(
+    config: FrozenConfigDict,
+    content: Source | None,
+    style: Source | list[Source],
+    *,
+    process_index: int = 0,
+    process_count: int = 1,
+) -> BatchIterator:
+    """The run's batches of what `open_training_data` has opened, see `make_loader`."""
+    return make_loader(
+        content,
+        style,
+        batch_size=config.batch_size,
+        image_size=config.image_size,
+        seed=config.seed,
+        workers=config.data.workers,
+        crop_scale=config.data.crop_scale,
+        paired=config.data.paired or bool(config.data.teacher),
+        edge_smoothing=needs_smooth_frames(config),
+        process_index=process_index,
+        process_count=process_count,
+    )
 
 
 def _taught(content: Source, config: FrozenConfigDict) -> Source:

@@ -2,22 +2,18 @@
 
 import contextlib
 import dataclasses
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from jaxstyle.benchmark.contestants import ONNX_PEERS, ContestantFailed, Worker, own_command
+from jaxstyle.benchmark.contestants import ONNX_PEERS, Worker, own_command
 from jaxstyle.benchmark.figures import TOLERANCE, difference, summary
 from jaxstyle.benchmark.machine import cores
 from jaxstyle.benchmark.models import Model, write_onnx
+from jaxstyle.benchmark.turns import Contestant, take_turns
 
 KINDS = ("device", "end_to_end")
-_ROUNDS = 6
-_MIN_CALLS = 3
-# After this long, the threads of the contestant before have gone from spinning to sleep.
-_PAUSE_SECONDS = 0.05
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,15 +54,15 @@ def measure_cell(
         order["onnx"] = {name: str(file) for name, file in files.items()}
     with contextlib.ExitStack() as stack:
         own, *others = [
-            _Contestant(stack.enter_context(Worker(name, command, folder / f"{name}.log")), folder)
+            Contestant(stack.enter_context(Worker(name, command, folder / f"{name}.log")), folder)
             for name, command in {"jaxstyle": own_command(), **peers}.items()
         ]
         own.prepare(order | {"platform": None})
-        for other in others if own.is_well else ():
+        for other in others if own.failed is None else ():
             other.prepare(order | {"platform": own.facts["platform"]})
-        contestants = [own, *others] if own.is_well else [own]
+        contestants = [own, *others] if own.failed is None else [own]
         for kind in KINDS:
-            _take_turns(contestants, kind, seconds)
+            take_turns(contestants, kind, seconds)
     gflop = own.facts["flop"] / 1e9 / cell.batch if own.facts else None
     return {
         "model": cell.model.name,
@@ -77,64 +73,26 @@ def measure_cell(
         "parameters": own.facts.get("parameters"),
         "gflop": gflop,
         "device": own.facts.get("device"),
-        "contestants": {c.name: c.result(own, cell, gflop) for c in contestants},
+        "contestants": {c.name: _result(c, own, cell, gflop) for c in contestants},
     }
 
 
-class _Contestant:
-    """A worker and what it has told so far. Once it fails, it only says why."""
-
-    def __init__(self, worker: Worker, folder: Path):
-        self.name = worker.name
-        self.facts: dict = {}
-        self.times: dict[str, list[float]] = {kind: [] for kind in KINDS}
-        self._worker = worker
-        self._output = folder / worker.name
-        self._failed: str | None = None
-        self._peak_bytes = 0
-
-    @property
-    def is_well(self) -> bool:
-        return self._failed is None
-
-    def prepare(self, order: dict) -> None:
-        self.facts = self._ask(do="prepare", output=str(self._output), **order)
-
-    def take_turn(self, kind: str, seconds: float) -> None:
-        """Makes calls for about `seconds`, one at least."""
-        times = self.times[kind]
-        # What a first call loses to cold caches does not show in a long one.
-        warm = not times or times[-1] < seconds
-        reply = self._ask(do="measure", kind=kind, seconds=seconds, warm=warm)
-        times += reply.get("seconds", [])
-        self._peak_bytes = reply.get("peak_bytes", 0)
-
-    def result(self, own: "_Contestant", cell: Cell, gflop: float | None) -> dict:
-        """Its entry in the cell; `own` is jaxstyle's."""
-        if not self.is_well:
-            return {"failed": self._failed}
-        entry = {
-            "version": self.facts["version"],
-            "compile_seconds": self.facts["compile_seconds"],
-            "peak_memory_mib": self._peak_bytes / 2**20,
+def _result(contestant: Contestant, own: Contestant, cell: Cell, gflop: float | None) -> dict:
+    """The contestant's entry in the cell; `own` is jaxstyle's."""
+    if contestant.failed is not None:
+        return {"failed": contestant.failed}
+    entry = {
+        "version": contestant.facts["version"],
+        "compile_seconds": contestant.facts["compile_seconds"],
+        "peak_memory_mib": contestant.peak_bytes / 2**20,
+    }
+    for kind in KINDS:
+        apart = difference(contestant.first_output(kind), own.first_output(kind))
+        entry[kind] = summary(contestant.times[kind], cell.batch, gflop) | {
+            "difference": apart,
+            "comparable": apart is not None and apart <= TOLERANCE[cell.dtype],
         }
-        for kind in KINDS:
-            apart = difference(self._first_output(kind), own._first_output(kind))
-            entry[kind] = summary(self.times[kind], cell.batch, gflop) | {
-                "difference": apart,
-                "comparable": apart is not None and apart <= TOLERANCE[cell.dtype],
-            }
-        return entry
-
-    def _first_output(self, kind: str) -> np.ndarray:
-        return np.load(f"{self._output}.{kind}.npy", allow_pickle=False)
-
-    def _ask(self, **order) -> dict:
-        try:
-            return self._worker.ask(**order)
-        except ContestantFailed as failure:
-            self._failed = str(failure)
-            return {}
+    return entry
 
 
 def _order(cell: Cell, folder: Path) -> dict:
@@ -149,16 +107,3 @@ def _order(cell: Cell, folder: Path) -> dict:
         "threads": cores(),
         "frames": str(frames),
     }
-
-
-def _take_turns(contestants: Sequence[_Contestant], kind: str, seconds: float) -> None:
-    """Goes around until each has measured its `seconds`, so that a noisy moment hits all alike."""
-
-    def unfinished(c: _Contestant) -> bool:
-        times = c.times[kind]
-        return c.is_well and (len(times) < _MIN_CALLS or sum(times) < seconds)
-
-    while waiting := [c for c in contestants if unfinished(c)]:
-        for contestant in waiting:
-            time.sleep(_PAUSE_SECONDS)
-            contestant.take_turn(kind, seconds / _ROUNDS)

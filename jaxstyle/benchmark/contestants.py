@@ -5,7 +5,8 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+import types
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -32,10 +33,17 @@ class ContestantFailed(Exception):
 class Worker:
     """One contestant's process, alive until `close` or the end of this one, however it ends.
 
-    command: what to run. log: the file that takes what it says on stderr.
+    command: what to run. log: the file that takes what it says on stderr. environment: variables
+    that it has beside those of this process.
     """
 
-    def __init__(self, name: str, command: Sequence[str], log: Path):
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str],
+        log: Path,
+        environment: Mapping[str, str] = types.MappingProxyType({}),
+    ):
         self.name = name
         self._log = log
         with log.open("wb") as stderr:
@@ -46,7 +54,7 @@ class Worker:
                 stderr=stderr,
                 text=True,
                 # Else JAX would take most of a GPU's memory from the contestants beside it.
-                env={**os.environ, "XLA_PYTHON_CLIENT_PREALLOCATE": "false"},
+                env={**os.environ, "XLA_PYTHON_CLIENT_PREALLOCATE": "false", **environment},
             )
 
     def ask(self, **order) -> dict:
@@ -90,16 +98,21 @@ class Worker:
         return ContestantFailed(lines[-1] if lines else f"ended with status {status}")
 
 
-def peer_commands(peers: Sequence[str], interpreters: Sequence[str]) -> dict[str, list[str]]:
+def peer_commands(
+    peers: Sequence[str],
+    interpreters: Sequence[str],
+    known: Mapping[str, tuple[str, Sequence[str]]] = PEERS,
+) -> dict[str, list[str]]:
     """How to start each peer's worker: by the first interpreter that has its packages.
 
-    Raises `UserError` for an unknown peer, and where no interpreter has it.
+    known: the peers that there are, in the form of `PEERS`. Raises `UserError` for an unknown peer,
+    and where no interpreter has it.
     """
     commands = {}
     for peer in peers:
-        if peer not in PEERS:
-            raise UserError(f"no peer named {peer!r}; there are: {', '.join(PEERS)}")
-        script, packages = PEERS[peer]
+        if peer not in known:
+            raise UserError(f"no peer named {peer!r}; there are: {', '.join(known)}")
+        script, packages = known[peer]
         python = next((p for p in interpreters if _has(p, packages)), None)
         if python is None:
             needed = " ".join(packages)
@@ -113,9 +126,9 @@ def peer_commands(peers: Sequence[str], interpreters: Sequence[str]) -> dict[str
     return commands
 
 
-def own_command() -> list[str]:
-    """How to start jaxstyle's own worker."""
-    return [sys.executable, "-m", "jaxstyle.benchmark.workers.jaxstyle_worker"]
+def own_command(worker: str = "jaxstyle_worker") -> list[str]:
+    """How to start jaxstyle's own worker, a module in `workers`."""
+    return [sys.executable, "-m", f"jaxstyle.benchmark.workers.{worker}"]
 
 
 def _has(python: str, packages: Sequence[str]) -> bool:

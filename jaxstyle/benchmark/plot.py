@@ -10,7 +10,7 @@ from jaxstyle.benchmark.cells import KINDS
 from jaxstyle.benchmark.tables import KIND_LABELS
 
 # Okabe & Ito's colours, which the colour-blind can tell apart as well.
-_COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 _MARKERS = ("o", "s", "^", "D", "v", "P")
 _FRAME_RATES = (30, 60)
 
@@ -62,7 +62,7 @@ def _draw_panel(panel, cells: Sequence[dict], names: Sequence[str], kind: str) -
             medians,
             yerr=[below, above],
             fmt=_MARKERS[number % len(_MARKERS)],
-            color=_COLORS[number % len(_COLORS)],
+            color=COLORS[number % len(COLORS)],
             markersize=6,
             linewidth=1.2,
             label=name,

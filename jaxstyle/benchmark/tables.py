@@ -33,7 +33,7 @@ def figures_table(cells: Sequence[dict]) -> str:
                 f"{own['peak_memory_mib']:.0f}",
             )
         )
-    return _aligned(rows, left=len(_CELL_HEAD))
+    return aligned(rows, left=len(_CELL_HEAD))
 
 
 def peers_table(cells: Sequence[dict], peers: Sequence[str]) -> str:
@@ -47,7 +47,7 @@ def peers_table(cells: Sequence[dict], peers: Sequence[str]) -> str:
             _median(contestants[name], kind) if name in contestants else "-" for name in names
         )
         rows.append((*_where(cell, kind), *medians, f"{ratio:.2f}" if ratio else "-"))
-    return _aligned(rows, left=len(_CELL_HEAD))
+    return aligned(rows, left=len(_CELL_HEAD))
 
 
 def comparison_table(cells: Sequence[dict], earlier: Sequence[dict]) -> str:
@@ -58,7 +58,7 @@ def comparison_table(cells: Sequence[dict], earlier: Sequence[dict]) -> str:
         if key in then:
             ratio = now[key] / then[key]
             rows.append((*key, f"{then[key]:.2f}", f"{now[key]:.2f}", f"{ratio:.2f}"))
-    return _aligned(rows, left=len(_CELL_HEAD) + 1) if len(rows) > 1 else ""
+    return aligned(rows, left=len(_CELL_HEAD) + 1) if len(rows) > 1 else ""
 
 
 def notes(cells: Sequence[dict]) -> list[str]:
@@ -107,7 +107,7 @@ def _medians(cells: Sequence[dict]) -> dict[tuple[str, ...], float]:
     }
 
 
-def _aligned(rows: Sequence[Sequence[str]], left: int) -> str:
+def aligned(rows: Sequence[Sequence[str]], left: int) -> str:
     """Columns as wide as their widest entry, the first `left` of them flush left."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = []

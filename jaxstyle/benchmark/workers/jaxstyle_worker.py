@@ -41,7 +41,7 @@ def prepare(order: dict, frames: np.ndarray) -> Contestant:
             # Of the operations as written, before a backend replaces some by calls it cannot count.
             "flop": apply.lower(parameters, inputs).cost_analysis()["flops"],
         },
-        peak_bytes=lambda: _peak_bytes(device),
+        peak_bytes=lambda: peak_bytes(device),
     )
 
 
@@ -50,7 +50,7 @@ def _end_to_end(bundle: Bundle, dtype: jnp.dtype, frames: np.ndarray):
     return lambda: np.asarray(stylizer(frames))
 
 
-def _peak_bytes(device: jax.Device) -> int:
+def peak_bytes(device: jax.Device) -> int:
     """Of the accelerator's memory, or on a CPU, which has no count of its own, of the process."""
     statistics = device.memory_stats() or {}
     return statistics.get("peak_bytes_in_use") or peak_resident_bytes()

@@ -1,8 +1,9 @@
 """A worker's side of the conversation: orders come as JSON lines on stdin, replies go to stdout.
 
 {"do": "prepare", ...} builds the network and stores its outputs; {"do": "measure", "kind": ...,
-"seconds": s, "warm": bool} runs it and replies with the seconds of each call. A failure is a reply
-as well: {"error": "one line", "out_of_memory": bool}.
+"seconds": s, "warm": bool} runs it and replies with the seconds of each call, and those that all
+threads together computed. A failure is a reply as well: {"error": "one line", "out_of_memory":
+bool}.
 """
 
 import dataclasses
@@ -23,17 +24,17 @@ import numpy as np
 
 @dataclasses.dataclass
 class Contestant:
-    """A network that is ready to run on the frames of its order.
+    """What is measured, ready to run on the frames of its order.
 
-    device: runs it on a float32 array on the device, returns when the result is there.
-    to_numpy: that result as float32 [N, H, W, 3]. end_to_end: uint8 frames in host memory to uint8
-    frames in host memory, [N, H, W, 3]. facts: what the reply to "prepare" tells besides.
-    peak_bytes: the most memory that was in use so far.
+    device: runs it on what is on the device already, returns when the result is there. to_numpy:
+    that result as float32; a network's is [N, H, W, 3]. end_to_end: uint8 frames in host memory to
+    uint8 frames in host memory, [N, H, W, 3]; None if only `device` is measured. facts: what the
+    reply to "prepare" tells besides. peak_bytes: the most memory that was in use so far.
     """
 
     device: Callable[[], object]
     to_numpy: Callable[[object], np.ndarray]
-    end_to_end: Callable[[], np.ndarray]
+    end_to_end: Callable[[], np.ndarray] | None
     facts: dict
     peak_bytes: Callable[[], int]
 
@@ -76,8 +77,7 @@ def serve(prepare: Callable[[dict, np.ndarray], Contestant]) -> None:
                 contestant = prepare(order, frames)
                 reply = _first_outputs(contestant, order["output"], start)
             else:
-                seconds = _measure(contestant, order["kind"], order["seconds"], order["warm"])
-                reply = {"seconds": seconds, "peak_bytes": contestant.peak_bytes()}
+                reply = _measure(contestant, order["kind"], order["seconds"], order["warm"])
         except Exception as error:
             reply = {"error": _one_line(error), "out_of_memory": _is_out_of_memory(error)}
         print(json.dumps(reply), file=replies, flush=True)
@@ -107,20 +107,22 @@ def _first_outputs(contestant: Contestant, output: str, start: float) -> dict:
     result = contestant.device()
     compile_seconds = time.perf_counter() - start
     np.save(f"{output}.device.npy", contestant.to_numpy(result))
-    np.save(f"{output}.end_to_end.npy", contestant.end_to_end())
+    if contestant.end_to_end is not None:
+        np.save(f"{output}.end_to_end.npy", contestant.end_to_end())
     return {**contestant.facts, "compile_seconds": compile_seconds}
 
 
-def _measure(contestant: Contestant, kind: str, seconds: float, warm: bool) -> list[float]:
+def _measure(contestant: Contestant, kind: str, seconds: float, warm: bool) -> dict:
     run = contestant.device if kind == "device" else contestant.end_to_end
     if warm:
         run()  # the caches are another contestant's, and the threads asleep
-    times = []
+    times, cpu_times = [], []
     while not times or sum(times) < seconds:
-        start = time.perf_counter()
+        start, cpu_start = time.perf_counter(), time.process_time()
         run()
         times.append(time.perf_counter() - start)
-    return times
+        cpu_times.append(time.process_time() - cpu_start)
+    return {"seconds": times, "cpu_seconds": cpu_times, "peak_bytes": contestant.peak_bytes()}
 
 
 def _one_line(error: Exception) -> str:

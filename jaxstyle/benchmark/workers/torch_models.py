@@ -67,16 +67,21 @@ class Realtime(nn.Module):
         self.head = nn.Conv2d(width, 4 * STRIDE**2, 3, padding=1)
         self.register_buffer("condition", torch.zeros(1, styles) if styles > 1 else None)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """[N, 3, H, W] to the same."""
+    def forward(self, x: Tensor, return_features: bool = False):
+        """[N, 3, H, W] to the same; with `return_features` also the maps, shallow to deep."""
         y = F.pad(x.to(self.stem.weight.dtype), (MARGIN,) * 4, mode="reflect")
-        y = F.relu(self.stem_style(self.stem(F.pixel_unshuffle(y, STRIDE)), self.condition))
+        tiles = F.pixel_unshuffle(y, STRIDE)
+        y = F.relu(self.stem_style(self.stem(tiles), self.condition))
+        features = [tiles, y] if return_features else []
         for i in range(self.blocks):
             y = getattr(self, f"block_{i}")(y, self.condition)
+            if return_features:
+                features.append(y)
         y = F.relu(self.head_style(y, self.condition))
         y = F.pixel_shuffle(self.head(y), STRIDE).float()
         y = y[:, :, MARGIN:-MARGIN, MARGIN:-MARGIN]
-        return x * (1 - y[:, 3:]) + y[:, :3]
+        output = x * (1 - y[:, 3:]) + y[:, :3]
+        return (output, features) if return_features else output
 
     def load_state_dict(self, state: dict[str, Tensor]):
         """Takes Flax's channels, (row, column, C), and reorders them to PyTorch's (C, row, column).
@@ -314,12 +319,18 @@ def build(generator: Mapping[str, Any], weights: Mapping[str, np.ndarray]) -> nn
     if generator["name"] not in GENERATORS:
         raise RuntimeError(f"{generator['name']} is not written in PyTorch here")
     model = GENERATORS[generator["name"]](**options).eval()
+    load_flax(model, weights)
+    return model
+
+
+def load_flax(model: nn.Module, weights: Mapping[str, np.ndarray]) -> None:
+    """Gives a network here the Flax parameters of its counterpart, by their path."""
     state = {}
     for path, value in weights.items():
         *modules, kind = path.split("/")
         if kind == "kernel":
-            value = value.transpose(3, 2, 0, 1)  # HWIO to OIHW
+            # HWIO to OIHW, or IO to OI.
+            value = value.transpose(3, 2, 0, 1) if value.ndim == 4 else value.T
         name = ".".join([*modules, _LEAVES.get(kind, kind)])
         state[name] = torch.from_numpy(np.ascontiguousarray(value))
     model.load_state_dict(state)
-    return model
