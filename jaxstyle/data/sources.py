@@ -15,8 +15,8 @@ FILM_EXTENSIONS = frozenset(
     {".avi", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".ogv", ".ts", ".webm"}
 )
 KINDS = (
-    "scenes:photo, scenes:cel, tfds:<data set or folder of one>, cifar10:<path>, a folder or glob of images, "
-    "a film file, a folder or glob of films"
+    "scenes:photo, scenes:cel, tfds:<data set or folder of one>, cifar10:<path>, "
+    "a folder or glob of images, a film file, a folder or glob of films"
 )
 
 

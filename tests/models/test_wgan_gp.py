@@ -130,9 +130,7 @@ def test_the_gradient_penalty_can_be_trained_on(norm):
 
     @jax.jit
     def penalty(parameters):
-        return gradient_penalty(
-            lambda x: critic.apply({"params": parameters}, x), real, fake, keys
-        )
+        return gradient_penalty(lambda x: critic.apply({"params": parameters}, x), real, fake, keys)
 
     gradient = jax.jit(jax.grad(penalty))(parameters)
     # Along the last weights the critic is linear, so that the penalty is smooth there.
