@@ -27,7 +27,8 @@ from jaxstyle.whole_file import write_whole
 from jaxstyle.whole_folder import DamagedError, check_room, check_whole, publish, remove
 
 # Settings that may change between runs of the same training: they alter what is written, or how
-# fast it goes, but not which numbers come out, rounding aside.
+# fast it goes, but not which numbers come out, rounding aside. (With batch norm, accumulation does
+# change them: then it is part of what fits the device at hand.)
 FREE_SETTINGS = {
     "log_every",
     "sample_every",
@@ -131,6 +132,7 @@ class Checkpoints:
         outcome = _FAILED if failure else _FOUND if found else _NOTHING
         outcome = int(broadcast_one_to_all(np.int32(outcome)))
         if failure:
+            self.close()
             raise failure
         if outcome == _FAILED:
             raise UserError("the first process found no checkpoint to go on from; it says why")
@@ -275,6 +277,11 @@ class Checkpoints:
         return name
 
 
+def saved_steps(workdir: str | os.PathLike) -> list[int]:
+    """The steps that the workdir has complete checkpoints of, ascending; creates nothing."""
+    return _steps_in(Path(workdir) / "checkpoints")
+
+
 def _steps_in(folder: Path) -> list[int]:
     # A checkpoint has its bare number as a name only once it is whole.
     return sorted(int(path.name) for path in folder.glob("*") if path.name.isdecimal())
@@ -291,10 +298,6 @@ def _reason(error: Exception) -> str:
 
 
 # ---- Arrays ------------------------------------------------------------------------------------
-
-
-def _shape(array: np.ndarray | jax.ShapeDtypeStruct) -> str:
-    return f"{array.dtype}{[*array.shape]}"
 
 
 def _is_key(leaf: Any) -> bool:
@@ -352,7 +355,7 @@ def _from_first_process(found: Restored | None, like: Any) -> Restored:
 
 def has_checkpoint(workdir: str | os.PathLike) -> bool:
     """Whether there is a complete checkpoint in the workdir; creates nothing."""
-    return bool(_steps_in(Path(workdir) / "checkpoints"))
+    return bool(saved_steps(workdir))
 
 
 def check_config_unchanged(workdir: str | os.PathLike, config: dict[str, Any]) -> None:
@@ -377,6 +380,12 @@ def check_config_unchanged(workdir: str | os.PathLike, config: dict[str, Any]) -
                 f"{workdir} holds a run with config.{name}={was}, not {is_now}; give that value, "
                 "or another --workdir"
             )
+
+
+def describe_run(config: dict[str, Any]) -> str:
+    """The settings that a run cannot change midway, as one text."""
+    flat = _flatten(config)
+    return json.dumps({name: flat[name] for name in sorted(flat.keys() - FREE_SETTINGS)})
 
 
 def write_config(workdir: str | os.PathLike, config: dict[str, Any]) -> None:

@@ -5,9 +5,11 @@ writes. JAX connects them; on CPUs they talk by gloo.
 """
 
 import contextlib
+import hashlib
 import importlib.util
 import os
 import sys
+import traceback
 from collections.abc import Iterator
 
 import jax
@@ -42,10 +44,17 @@ def initialize() -> None:
     try:
         if "JAX_COORDINATOR_ADDRESS" in os.environ:
             address = os.environ["JAX_COORDINATOR_ADDRESS"]
+            if not address.rpartition(":")[2].isdecimal():
+                raise UserError(f"JAX_COORDINATOR_ADDRESS is {address!r}; it must be host:port")
+            count, index = _number("JAX_NUM_PROCESSES"), _number("JAX_PROCESS_ID")
+            if index >= count:
+                raise UserError(
+                    f"JAX_PROCESS_ID is {index}, but there are {count} processes, counted from 0"
+                )
             jax.distributed.initialize(
                 address,
-                num_processes=_number("JAX_NUM_PROCESSES"),
-                process_id=_number("JAX_PROCESS_ID"),
+                num_processes=count,
+                process_id=index,
                 cluster_detection_method="deactivate",
                 shutdown_timeout_seconds=_SHUTDOWN_TIMEOUT,
                 # Processes of one machine need not be reached from others.
@@ -85,6 +94,19 @@ def meet(mesh: Mesh) -> None:
     StopVote(mesh)(0)
 
 
+def check_same(mine: str, what: str) -> None:
+    """Raises `UserError`, in every process, unless all of them have the same text.
+
+    what: that the text describes.
+    """
+    if jax.process_count() == 1:
+        return
+    digest = hashlib.sha256(mine.encode()).digest()[:8]
+    digests = multihost_utils.process_allgather(np.frombuffer(digest, np.uint32))
+    if (digests != digests[0]).any():
+        raise UserError(f"the processes of this job do not have the same {what}; start all alike")
+
+
 @contextlib.contextmanager
 def leaving_at_errors() -> Iterator[None]:
     """Where one of several processes fails, it says why and ends at once, with status 1.
@@ -93,15 +115,24 @@ def leaving_at_errors() -> Iterator[None]:
     """
     try:
         yield
-    except (UserError, jax.errors.JaxRuntimeError) as error:
+    except Exception as error:
         if jax.process_count() == 1:
             raise
-        reason = str(error).strip().splitlines()[0]
-        if not isinstance(error, UserError):
+        reason = str(error).strip().partition("\n")[0]
+        if isinstance(error, jax.errors.JaxRuntimeError):
             reason += "; if another process was lost, start all again: they go on from the last "
             reason += "checkpoint"
+        elif not isinstance(error, UserError):
+            traceback.print_exc()
         print(f"error: process {jax.process_index()}: {reason}", file=sys.stderr, flush=True)
         os._exit(1)
+
+
+def leave_at_signal(signum: int) -> None:
+    """Ends this process where there is nothing to save; one of several does not wait for them."""
+    if jax.distributed.is_initialized():
+        os._exit(128 + signum)
+    sys.exit(128 + signum)
 
 
 def _has_all_visible_gpus() -> bool:

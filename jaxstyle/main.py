@@ -13,7 +13,6 @@ from ml_collections import config_flags
 
 from jaxstyle import distributed
 from jaxstyle.errors import UserError, reported_in_one_line
-from jaxstyle.interrupt import Stopped
 from jaxstyle.realtime.engine import keep_compiled_programs
 from jaxstyle.train import train
 
@@ -26,7 +25,7 @@ def main(argv: list[str]) -> None:
     logging.set_verbosity(logging.WARNING)
     keep_compiled_programs()
     # A polite kill must clean up as Ctrl-C does, also before the loop that saves on it.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    signal.signal(signal.SIGTERM, lambda *_: distributed.leave_at_signal(signal.SIGTERM))
     try:
         with reported_in_one_line():
             distributed.initialize()
@@ -34,7 +33,7 @@ def main(argv: list[str]) -> None:
                 train(_CONFIG.value, _WORKDIR.value)
     except KeyboardInterrupt:
         print("interrupted; the same command goes on from the last checkpoint", file=sys.stderr)
-        raise Stopped(signal.SIGINT) from None
+        distributed.leave_at_signal(signal.SIGINT)
 
 
 def parse_flags(argv: list[str]) -> list[str]:

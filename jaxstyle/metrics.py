@@ -53,7 +53,7 @@ class MetricsWriter:
     """Appends one JSON object a line, {"step": ..., name: number, ...}, to WORKDIR/metrics.jsonl.
 
     When a run goes on from `first_step`, lines of later steps, written by a run that was cut off,
-    are dropped first, so that no step is there twice. With `active` off, on the hosts but the
+    are dropped first, so that no step is there twice. With `active` off, in the processes but the
     first, nothing is written. Raises `UserError` if the file cannot be written.
     """
 

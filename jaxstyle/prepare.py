@@ -71,7 +71,7 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("films", metavar="FILM", nargs="+", help="a film, a folder, a quoted glob")
-    parser.add_argument("--out", required=True, metavar="DIR", type=Path, help="the data set")
+    parser.add_argument("--out", required=True, metavar="DIR", type=_folder, help="the data set")
     parser.add_argument(
         "--every", type=_seconds, default=2.0, metavar="SECONDS", help="for a frame (2)"
     )
@@ -88,7 +88,10 @@ def _parser() -> argparse.ArgumentParser:
         help=f"of {BITS} of a perceptual hash may differ in duplicates; fewer keep more (6)",
     )
     parser.add_argument(
-        "--licence", default="unknown", help="of the films, and where they are from (unknown)"
+        "--licence",
+        type=_utf_8,
+        default="unknown",
+        help="of the films, and where they are from (unknown)",
     )
     parser.add_argument(
         "--jobs", type=positive_int, default=1, metavar="N", help="films at a time (1)"
@@ -96,6 +99,19 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--shard", type=_shard, metavar="I/N", help="only every N-th film, from I")
     parser.add_argument("--fresh", action="store_true", help="begin anew, with other options")
     return parser
+
+
+def _utf_8(text: str) -> str:
+    """What TFDS and ArrayRecord can write."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise argparse.ArgumentTypeError(f"{text!a} is not UTF-8") from None
+    return text
+
+
+def _folder(text: str) -> Path:
+    return Path(_utf_8(text))
 
 
 def _seconds(text: str) -> float:

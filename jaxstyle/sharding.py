@@ -33,9 +33,8 @@ def make_mesh(device_count: int, batch_size: int, accumulation: int = 1) -> Mesh
         if accumulation > 1:
             parts += f" x {accumulation} micro-batches"
         raise UserError(f"config.batch_size={batch_size} is not a multiple of the {parts}")
-    return jax.make_mesh(
-        (count,), (AXIS,), axis_types=(AxisType.Auto,), devices=jax.devices()[:count]
-    )
+    # In this order the processes' devices follow each other, as their rows of a batch do.
+    return Mesh(jax.devices()[:count], (AXIS,), axis_types=(AxisType.Auto,))
 
 
 def replicated(mesh: Mesh) -> NamedSharding:

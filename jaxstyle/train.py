@@ -21,6 +21,7 @@ from jaxstyle.bundle import load_bundle, save_bundle
 from jaxstyle.checkpoint import (
     Checkpoints,
     check_config_unchanged,
+    describe_run,
     has_checkpoint,
     write_config,
 )
@@ -79,6 +80,8 @@ def train(config: ConfigDict, workdir: str | os.PathLike) -> None:
     content, style = open_training_data(config, needs_content=needs_content, say=say)
     counts = _frame_counts(content, style)
     say(f"data: {counts['content']} content frames, {counts['style']} style frames")
+    # Such as copies of the data on each machine, one of them cut off.
+    distributed.check_same(describe_run(config.to_dict()) + str(counts), "config and data")
     validation, figures = None, {}
     if is_writer and config.evaluation.every:
         validation = open_validation(config, content, style)

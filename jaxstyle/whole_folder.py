@@ -35,7 +35,7 @@ def check_room(folder: Path, size: int) -> None:
 def publish(partial: Path, folder: Path) -> None:
     """Adds checksums to a finished folder, has it outlast a power cut, and gives it its name.
 
-    What has that name already is replaced. Raises `OSError`.
+    What has that name already is replaced; cut off in between, neither is left. Raises `OSError`.
     """
     files = [path for path in partial.rglob("*") if path.is_file()]
     sums = {path.relative_to(partial).as_posix(): _sha256(path) for path in files}

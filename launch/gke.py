@@ -7,6 +7,7 @@ import argparse
 import dataclasses
 import json
 import math
+import posixpath
 import re
 import shutil
 import string
@@ -17,22 +18,28 @@ from pathlib import Path
 
 from jaxstyle.arguments import positive_int
 from jaxstyle.errors import UserError, run_command
+from launch.slurm import workdir_of
 
 _DETAILS = """\
 examples:
   python -m launch.gke --name=anime --image=REGISTRY/jaxstyle --claim=runs \\
       --gpu=nvidia-l4 --chips_per_node=4 --nodes=2 -- \\
-      python -m jaxstyle.main --config=configs/anime.py --workdir=/shared/runs/anime
+      python -m jaxstyle.main --config=configs/anime.py --workdir=/shared/runs/anime \\
+      --config.data.cache_dir=/shared/cache
   python -m launch.gke --name=anime --image=REGISTRY/jaxstyle --claim=runs \\
       --tpu=tpu-v6e-slice --topology=4x4 --chips_per_node=4 --dry_run -- \\
-      python -m jaxstyle.main --config=configs/anime.py --workdir=/shared/runs/anime
+      python -m jaxstyle.main --config=configs/anime.py --workdir=/shared/runs/anime \\
+      --config.data.cache_dir=/shared/cache
 
 The cluster needs JobSet, and the claim a volume that all nodes may write (ReadWriteMany), such as
-Filestore: it is mounted on /shared. launch/Dockerfile makes the image.
+Filestore: it is mounted on /shared, the only folder that outlives a pod, so that workdir and data
+go there; and the cache, or else scenes are rendered again at each start. launch/Dockerfile makes
+the image.
 kubectl delete jobset NAME ends it, saving first; the same command again goes on from there.
 """
 
 _TEMPLATE = Path(__file__).with_name("gke_jobset.yaml")
+_SHARED = "/shared"  # where the template mounts the claim
 _PORT = 8476  # of the coordinator; any that is free
 
 # With the names of its pods, NAME-workers-0-INDEX, it must be a host name.
@@ -82,8 +89,15 @@ def node_count(job: Job) -> int:
 def jobset(job: Job, command: Sequence[str]) -> str:
     """Returns the JobSet that runs `command` as `job`, in YAML.
 
-    Raises `UserError` for a name or a topology that Kubernetes would not take.
+    Raises `UserError` for a name or a topology that Kubernetes would not take, and for a command
+    whose --workdir would be lost with its pod.
     """
+    workdir = workdir_of(command)
+    if not posixpath.normpath(workdir).startswith(f"{_SHARED}/"):
+        raise UserError(
+            f"--workdir={workdir} would be lost with its pod; give one in {_SHARED}, where the "
+            "volume is"
+        )
     if not _NAME.fullmatch(job.name):
         raise UserError(
             f"--name={job.name} is no name for pods: at most 40 of a-z, 0-9 and -, a letter first"

@@ -60,6 +60,12 @@ fi
 exit "$status"
 """
 
+# Lines for a batch script.
+GPUS_ONLY = """\
+# Fails without a GPU, where JAX would else train on the CPU, for days.
+export JAX_PLATFORMS=${JAX_PLATFORMS:-cuda,cpu}
+"""
+
 # As sbatch has them: minutes, minutes:seconds, hours:minutes:seconds, days-hours and so on.
 _TIME = re.compile(r"(?:(?P<days>\d+)-(?P<of_day>\d+(?::\d+){0,2})|(?P<plain>\d+(?::\d+){0,2}))")
 
@@ -92,11 +98,8 @@ def batch_script(job: Job, command: Sequence[str], *, checkout: Path, folder: Pa
     `command` start there, its --workdir among them, to which the log goes. Raises `UserError` for a
     command without a --workdir, and for a time limit that leaves no time to train.
     """
-    if job.time and limit_seconds(job.time) <= job.save_seconds:
-        raise UserError(
-            f"--time={job.time} is not longer than the {job.save_seconds} seconds that are kept "
-            "for saving; give more, or a smaller --save_seconds"
-        )
+    if job.time:
+        checked_limit(job.time, job.save_seconds)
     log = folder / workdir_of(command) / "slurm-%j.log"
     options = [
         f"--job-name={job.name}",
@@ -125,16 +128,10 @@ def batch_script(job: Job, command: Sequence[str], *, checkout: Path, folder: Pa
         directives="\n".join(f"#SBATCH {shlex.quote(option)}" for option in options),
         save_seconds=job.save_seconds,
         local=shlex.quote(str(checkout / "launch" / "local.sh")),
-        exports=_GPUS_ONLY if job.gpus_per_node else "",
+        exports=GPUS_ONLY if job.gpus_per_node else "",
         srun_options=" ".join(srun_options),
         command=shlex.join(command),
     )
-
-
-_GPUS_ONLY = """\
-# Fails without a GPU, where JAX would else train on the CPU, for days.
-export JAX_PLATFORMS=${JAX_PLATFORMS:-cuda,cpu}
-"""
 
 
 def limit_seconds(time: str) -> int:
@@ -152,6 +149,30 @@ def limit_seconds(time: str) -> int:
         # Alone, a number is of minutes; the first of two, too.
         hours, minutes, seconds = parts if len(parts) == 3 else [0, *parts, 0][:3]
     return int(match["days"] or 0) * 86400 + hours * 3600 + minutes * 60 + seconds
+
+
+def checked_limit(time: str, save_seconds: int) -> int:
+    """Returns the seconds in a time limit, as `limit_seconds` does.
+
+    Raises `UserError` also for one that leaves no time to train before the run is told to save.
+    """
+    seconds = limit_seconds(time)
+    if seconds <= save_seconds:
+        raise UserError(
+            f"--time={time} is not longer than the {save_seconds} seconds that are kept for "
+            "saving; give more, or a smaller --save_seconds"
+        )
+    return seconds
+
+
+def refusal_reason(told: str) -> str:
+    """Returns in one line why Slurm refuses, from what its command wrote on stderr."""
+    lines = [line.strip() for line in told.splitlines()]
+    # Below the reason, sbatch may point to its --help.
+    reasons = [line for line in lines if line and not line.startswith('Try "')]
+    if not reasons:
+        return "no reason given"
+    return reasons[-1].removeprefix("sbatch: ").removeprefix("error: ")
 
 
 def workdir_of(command: Sequence[str]) -> str:
@@ -207,8 +228,7 @@ def _launch(args: argparse.Namespace) -> None:
     # --parsable: the number of the job, and after a semicolon its cluster.
     sbatch = subprocess.run(["sbatch", "--parsable", path], capture_output=True, text=True)
     if sbatch.returncode:
-        reason = (sbatch.stderr.strip().splitlines() or ["no reason given"])[-1]
-        raise UserError(f"sbatch refused {path}: {reason.removeprefix('sbatch: error: ')}")
+        raise UserError(f"sbatch refused {path}: {refusal_reason(sbatch.stderr)}")
     number = sbatch.stdout.strip().partition(";")[0]
     print(f"submitted: job {number}, log {workdir}/slurm-{number}.log")
 

@@ -50,10 +50,15 @@ def recipe(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def start(recipe, quick_compilation):
-    """Starts the processes of a run with so many simulated devices each."""
+    """Starts the processes of a run with so many simulated devices each.
+
+    of_last: what only the last of them is told.
+    """
     started = []
 
-    def start(workdir: Path, processes: int, devices: int, *overrides) -> list[subprocess.Popen]:
+    def start(
+        workdir: Path, processes: int, devices: int, *overrides, of_last: tuple[str, ...] = ()
+    ) -> list[subprocess.Popen]:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             address = f"127.0.0.1:{free.getsockname()[1]}"
@@ -67,7 +72,12 @@ def start(recipe, quick_compilation):
                 "JAX_PROCESS_ID": str(i),
             }
             child = subprocess.Popen(
-                [*command, f"--workdir={workdir}", *overrides],
+                [
+                    *command,
+                    f"--workdir={workdir}",
+                    *overrides,
+                    *(of_last if i == processes - 1 else ()),
+                ],
                 env=environment | (job if processes > 1 else {}),
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
@@ -137,6 +147,22 @@ def test_a_signal_to_one_stops_all_and_others_go_on_from_there(start, alone, tmp
     assert f"going on from step {int(saved.name)} in" in lines
 
 
+def test_processes_that_would_train_different_models_are_refused(start, tmp_path):
+    children = start(tmp_path, 2, 1, of_last=("--config.losses.palette.weight=2",))
+    (first_status, _), (status, said) = ended(children)
+    assert (first_status, status) == (1, 1)
+    assert "error: process 1: the processes of this job do not have the same config" in said
+
+
+def test_a_process_that_fails_does_not_leave_the_others_waiting(start, tmp_path):
+    """The last one has no film where the others have scenes."""
+    children = start(tmp_path, 2, 1, of_last=("--config.data.style=nowhere.mkv",))
+    (first_status, _), (status, said) = ended(children)
+    assert first_status != 0
+    assert status == 1
+    assert "error: process 1: nowhere.mkv: no such source" in said
+
+
 def test_a_process_alone_is_no_job(monkeypatch):
     for name in ("JAX_COORDINATOR_ADDRESS", "SLURM_STEP_NUM_TASKS"):
         monkeypatch.delenv(name, raising=False)
@@ -144,6 +170,22 @@ def test_a_process_alone_is_no_job(monkeypatch):
     distributed.initialize()
     monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "1")
     distributed.initialize()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("JAX_COORDINATOR_ADDRESS", "localhost", "it must be host:port"),
+        ("JAX_PROCESS_ID", "2", "is 2, but there are 2 processes, counted from 0"),
+    ],
+)
+def test_a_job_that_cannot_be_is_refused(monkeypatch, name, value, message):
+    monkeypatch.setenv("JAX_COORDINATOR_ADDRESS", "localhost:1234")
+    monkeypatch.setenv("JAX_NUM_PROCESSES", "2")
+    monkeypatch.setenv("JAX_PROCESS_ID", "1")
+    monkeypatch.setenv(name, value)
+    with pytest.raises(UserError, match=message):
+        distributed.initialize()
 
 
 @pytest.mark.parametrize("name", ["JAX_NUM_PROCESSES", "JAX_PROCESS_ID"])

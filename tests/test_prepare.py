@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -191,6 +192,52 @@ def test_further_films_do_not_touch_what_is_done(films, tmp_path):
     assert {path: path.stat().st_mtime_ns for path in out.rglob("*")} == before
 
 
+def test_contact_sheets_are_not_taken_for_frames(prepared, films, tmp_path, monkeypatch):
+    sheets = prepared / "films"
+    for part in (sheets, sheets / film_names(prepared)[0], sheets / "*" / "kept.jpg"):
+        with pytest.raises(UserError, match=f"contact sheets.* give tfds:{prepared}$"):
+            open_source(str(part), size=64)
+    monkeypatch.chdir(sheets)
+    with pytest.raises(UserError, match=f"contact sheets.* give tfds:{prepared}$"):
+        open_source(".", size=64)
+    # Not a data set yet.
+    assert run(films / "b", f"--out={tmp_path / 'set'}", "--shard=0/2") == 0
+    with pytest.raises(UserError, match="finish it"):
+        open_source(str(tmp_path / "set"), size=64)
+    # Pictures of one's own may be called so.
+    (tmp_path / "mine").mkdir()
+    Image.fromarray(PICTURES[0]).save(tmp_path / "mine" / "kept.jpg")
+    assert len(open_source(str(tmp_path / "mine"), size=64)) == 1
+
+
+def test_a_film_whose_name_is_not_utf_8(films, tmp_path):
+    names = [os.fsdecode(name) for name in (b"bad\xff name.mkv", b"torn\xff.mkv")]
+    for name, film in zip(names, ("b/ep1.mkv", "c/torn.mkv"), strict=True):
+        shutil.copy(films / film, tmp_path / name)
+    out = tmp_path / "set"
+    command = [sys.executable, "-m", "jaxstyle.prepare", *(tmp_path / name for name in names)]
+    subprocess.run([*command, f"--out={out}", "--every=1"], check=True)
+    (name,) = film_names(out)
+    assert name.startswith("bad? name-")
+    manifest = manifest_of(out)
+    assert manifest["films"][0]["path"] == str(tmp_path / "bad? name.mkv")
+    assert "torn?.mkv" in manifest["skipped"][0]["reason"]
+    assert len(open_source(f"tfds:{out}", size=64)) == 2
+
+
+def test_what_a_killed_run_left_of_a_film_with_brackets_is_removed(films, tmp_path):
+    film, out = tmp_path / "ep[1] *.mkv", tmp_path / "set"
+    shutil.copy(films / "b" / "ep1.mkv", film)
+    assert run(film, f"--out={out}", "--every=1") == 0
+    (name,) = film_names(out)
+    (out / "films" / f".{name}.host-1.partial").mkdir()
+    # As the pattern that the name would be.
+    other = out / "films" / f".{name.replace('[1] *', '1 other')}.host-1.partial"
+    other.mkdir()
+    assert run(film, f"--out={out}", "--every=1") == 0
+    assert list((out / "films").glob(".*.partial")) == [other]
+
+
 def test_other_options_are_refused_unless_one_begins_anew(films, tmp_path, capsys):
     out = f"--out={tmp_path / 'set'}"
     assert run(films / "b", out, "--every=1") == 0
@@ -268,9 +315,11 @@ def test_refuses_folders_and_options_that_make_no_sense(films, tmp_path, capsys)
     assert "PNG has none" in refusal(capsys, film, out, "--format=png", "--quality=90")
     assert "other shards" in refusal(capsys, film, out, "--fresh", "--shard=0/2")
     assert not (tmp_path / "set").exists()
-    for bad in ("--every=0", "--shard=2/2", "--quality=101", "--duplicates=64"):
+    not_utf_8 = ("--licence=\udcff", f"--out={tmp_path}/\udcff")
+    for bad in ("--every=0", "--shard=2/2", "--quality=101", "--duplicates=64", *not_utf_8):
         with pytest.raises(SystemExit):
             run(film, out, bad)
+    assert not (tmp_path / "set").exists()
 
 
 def array(task, first, last, step, count):

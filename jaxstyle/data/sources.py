@@ -1,7 +1,7 @@
 """From a line in a config to a source of images."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -14,6 +14,8 @@ from jaxstyle.errors import UserError
 FILM_EXTENSIONS = frozenset(
     {".avi", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".ogv", ".ts", ".webm"}
 )
+# What `jaxstyle.prepare` puts into the folder of each film, beside film.json.
+_CONTACT_SHEETS = frozenset({"kept.jpg", "dropped.jpg"})
 KINDS = (
     "scenes:photo, scenes:cel, tfds:<data set or folder of one>, cifar10:<path>, "
     "a folder or glob of images, a film file, a folder or glob of films"
@@ -63,7 +65,8 @@ def open_source(
         anew on every access, and TFDS uses its own default.
 
     Raises:
-      UserError: nothing of that name, an unknown option or value, or nothing readable there.
+      UserError: nothing of that name, an unknown option or value, nothing readable there, or
+        contact sheets of `jaxstyle.prepare` among images.
     """
     kind, _, rest = spec.partition(":")
     if kind in ("scenes", "tfds"):
@@ -148,6 +151,7 @@ def _open_files(spec: str) -> Source:
             f"say which with a glob, for example '**/*{images[0].suffix}'"
         )
     if images:
+        _refuse_contact_sheets(spec, images)
         return ImageFiles(spec)
     # A file that is named outright may be a film under any extension.
     named = Path(spec).expanduser()
@@ -159,3 +163,20 @@ def _open_files(spec: str) -> Source:
     if named.exists():
         raise UserError(f"{spec}: no images or films there")
     raise UserError(f"{spec}: no such source; there are {KINDS}")
+
+
+def _refuse_contact_sheets(spec: str, images: Sequence[Path]) -> None:
+    """Else a part of a prepared data set, or one that is not finished, is trained on unnoticed."""
+    for image in images:
+        if image.name not in _CONTACT_SHEETS:
+            continue
+        film = image.resolve().parent
+        if not ((film / "film.json").is_file() and (film.parent / "options.json").is_file()):
+            continue
+        data_set = film.parents[1]
+        finished = (data_set / "dataset_info.json").is_file()
+        first = "" if finished else "finish it by jaxstyle.prepare without --shard, then "
+        raise UserError(
+            f"{spec}: holds contact sheets, of the prepared data set {data_set}; "
+            f"{first}give tfds:{data_set}"
+        )

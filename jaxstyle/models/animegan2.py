@@ -4,6 +4,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from jaxstyle.models.convolutions import conv_few_images_back
 from jaxstyle.models.layers import (
     HE,
     DepthwiseConv3x3,
@@ -133,7 +134,13 @@ class AnimeGan2Discriminator(nn.Module):
                 y = jnp.pad(y, ((0, 0), (1, 1), (1, 1), (0, 0)))
                 layer = DownConv(features, 3, name=name, **options)
             else:
-                layer = nn.Conv(features, (3, 3), name=name, **options)
+                layer = nn.Conv(
+                    features,
+                    (3, 3),
+                    conv_general_dilated=conv_few_images_back,
+                    name=name,
+                    **options,
+                )
             return nn.SpectralNorm(layer, name=f"{name}_sn")(y, update_stats=update_stats)
 
         y = _leaky(conv("conv0", x.astype(self.dtype), 32))

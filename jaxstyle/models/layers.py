@@ -13,6 +13,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from jaxstyle.models.convolutions import depthwise_conv_3x3, down_conv
+
 Initializer = Callable[..., jax.Array]
 
 HE = nn.initializers.variance_scaling(2.0, "fan_in", "truncated_normal")
@@ -143,67 +145,6 @@ def upsample_bilinear(x: jax.Array) -> jax.Array:
         pairs = jnp.stack([0.75 * x + 0.25 * before, 0.75 * x + 0.25 * after], axis=axis + 1)
         x = pairs.reshape((*x.shape[:axis], 2 * size, *x.shape[axis + 1 :]))
     return x
-
-
-@jax.jit
-def depthwise_conv_3x3(x: jax.Array, kernel: jax.Array, bias: jax.Array) -> jax.Array:
-    """A 3x3 depthwise convolution without padding: [N, H, W, C] -> [N, H-2, W-2, C].
-
-    kernel: [3, 3, 1, C]. bias: [C]. Written as nine shifted multiply-adds, which XLA fuses into
-    one loop; a grouped convolution of as many groups as channels takes some twenty times longer
-    on CPU.
-    """
-    n, h, w, c = x.shape
-    y = jnp.broadcast_to(_per_channel(bias), (n, h - 2, w - 2, c))
-    for i in range(3):
-        for j in range(3):
-            y = y + x[:, i : i + h - 2, j : j + w - 2, :] * _per_channel(kernel[i, j])
-    return y
-
-
-@jax.jit
-def down_conv(x: jax.Array, kernel: jax.Array) -> jax.Array:
-    """A convolution of stride 2 without padding or bias, its kernel [k, k, C, features].
-
-    [N, H, W, C] -> [N, (H-k)//2+1, (W-k)//2+1, features], in the dtype of both. Its gradient is
-    that of `_unshuffled_down_conv`.
-    """
-    return _down_conv(x, kernel)
-
-
-@jax.custom_vjp
-def _down_conv(x: jax.Array, kernel: jax.Array) -> jax.Array:
-    return lax.conv_general_dilated(
-        x, kernel, (2, 2), "VALID", dimension_numbers=("NHWC", "HWIO", "NHWC")
-    )
-
-
-def _unshuffled_down_conv(x: jax.Array, kernel: jax.Array) -> jax.Array:
-    """The same as pixel-unshuffle and a dense convolution of stride 1 with rearranged weights.
-
-    Slower, but its gradient needs no dilated input, which XLA's CPU backend handles by a naive
-    loop (jax#23783).
-    """
-    k, _, c, features = kernel.shape
-    even = k + k % 2
-    rows, columns = ((size - k) // 2 * 2 + even for size in x.shape[1:3])
-    x = jnp.pad(x, ((0, 0), (0, 1), (0, 1), (0, 0)))[:, :rows, :columns]
-    tiles = jnp.pad(kernel, ((0, even - k), (0, even - k), (0, 0), (0, 0)))
-    tiles = tiles.reshape(even // 2, 2, even // 2, 2, c, features)
-    tiles = tiles.transpose(0, 2, 1, 3, 4, 5).reshape(even // 2, even // 2, 4 * c, features)
-    return lax.conv_general_dilated(
-        pixel_unshuffle(x, 2), tiles, (1, 1), "VALID", dimension_numbers=("NHWC", "HWIO", "NHWC")
-    )
-
-
-def _down_conv_backward(
-    arguments: tuple[jax.Array, jax.Array], gradient: jax.Array
-) -> tuple[jax.Array, jax.Array]:
-    _, transpose = jax.vjp(_unshuffled_down_conv, *arguments)
-    return transpose(gradient)
-
-
-_down_conv.defvjp(lambda x, kernel: (_down_conv(x, kernel), (x, kernel)), _down_conv_backward)
 
 
 @jax.jit

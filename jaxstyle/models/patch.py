@@ -42,13 +42,13 @@ class PatchDiscriminator(nn.Module):
         init = HE if self.norm == "none" else nn.initializers.normal(0.02)
 
         def conv(y, features, name, down):
-            y = jnp.pad(y, ((0, 0), (1, 1), (1, 1), (0, 0)))
+            options = {"kernel_init": init, "dtype": self.dtype, "name": name}
             if down:
-                layer = DownConv(features, 4, kernel_init=init, dtype=self.dtype, name=name)
+                y = jnp.pad(y, ((0, 0), (1, 1), (1, 1), (0, 0)))
+                layer = DownConv(features, 4, **options)
             else:
-                layer = nn.Conv(
-                    features, (4, 4), padding="VALID", kernel_init=init, dtype=self.dtype, name=name
-                )
+                # Padded by the convolution, whose gradient then leaves the padding out.
+                layer = nn.Conv(features, (4, 4), padding=1, **options)
             if self.spectral_norm:
                 return nn.SpectralNorm(layer, name=f"{name}_sn")(y, update_stats=update_stats)
             return layer(y)

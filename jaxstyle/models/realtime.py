@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from jaxstyle.models.branches import BranchedConv
+from jaxstyle.models.convolutions import conv_padded_first
 from jaxstyle.models.layers import HE, pixel_shuffle, pixel_unshuffle, reflect_pad
 
 # Pixels that the frame is mirrored beyond its border before the first convolution. The layers pad
@@ -55,8 +56,15 @@ class StyleAffine(nn.Module):
 
 def _conv3x3(branches: bool, dtype: jnp.dtype) -> Callable[..., nn.Module]:
     """f(features, kernel_init, name) -> the module of a 3x3 convolution."""
-    kind = BranchedConv if branches else functools.partial(nn.Conv, kernel_size=(3, 3))
-    return functools.partial(kind, dtype=dtype)
+    if branches:
+        return functools.partial(BranchedConv, dtype=dtype)
+    return functools.partial(
+        nn.Conv,
+        kernel_size=(3, 3),
+        padding=1,
+        conv_general_dilated=conv_padded_first,
+        dtype=dtype,
+    )
 
 
 class ResidualBlock(nn.Module):

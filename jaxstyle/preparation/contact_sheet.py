@@ -1,6 +1,7 @@
 """Contact sheets of films: small frames in rows, each with a line of text below it."""
 
 import io
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import matplotlib
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-_COLUMNS = 10
+_MOST_COLUMNS = 10
 _WIDTH, _GAP, _LINE = 192, 6, 20  # pixels
 _TEXT_SIZE = 13
 # So that the sheet of a whole film still opens.
@@ -28,24 +29,28 @@ def thumbnail(rgb: np.ndarray) -> bytes:
 def contact_sheet(title: str, cells: Sequence[tuple[bytes, str]]) -> bytes:
     """A JPEG of `thumbnail`s of one size, a line of text below each, and a title above all.
 
-    Of more than 300, as many evenly spaced ones.
+    Of more than 300, as many evenly spaced ones. No wider than its pictures and the title need.
     """
     if len(cells) > MOST:
         chosen = np.linspace(0, len(cells) - 1, MOST).round().astype(int)
         title += f" ({MOST} of them shown)"
         cells = [cells[i] for i in chosen]
+    # File names may hold line breaks.
+    title = " ".join(title.splitlines())
     height = Image.open(io.BytesIO(cells[0][0])).height if cells else 0
     across, down = _WIDTH + _GAP, height + _LINE + _GAP
-    rows = -(-len(cells) // _COLUMNS)
-    sheet = Image.new("RGB", (_COLUMNS * across + _GAP, _LINE + _GAP + rows * down), "white")
-    draw = ImageDraw.Draw(sheet)
+    columns = min(_MOST_COLUMNS, max(1, len(cells)))
+    rows = -(-len(cells) // columns)
     # Matplotlib brings this font along.
     font = ImageFont.truetype(
         Path(matplotlib.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf"), _TEXT_SIZE
     )
+    width = max(columns * across + _GAP, math.ceil(font.getlength(title)) + 2 * _GAP)
+    sheet = Image.new("RGB", (width, _LINE + _GAP + rows * down), "white")
+    draw = ImageDraw.Draw(sheet)
     draw.text((_GAP, _LINE / 2 + 2), title, "black", font, anchor="lm")
     for i, (picture, text) in enumerate(cells):
-        x, y = _GAP + i % _COLUMNS * across, _LINE + _GAP + i // _COLUMNS * down
+        x, y = _GAP + i % columns * across, _LINE + _GAP + i // columns * down
         sheet.paste(Image.open(io.BytesIO(picture)), (x, y))
         draw.text((x, y + height + _LINE / 2), text, "black", font, anchor="lm")
     data = io.BytesIO()

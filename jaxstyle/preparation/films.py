@@ -46,6 +46,8 @@ def content_hash(path: Path) -> str:
 def film_name(path: Path, sha256: str) -> str:
     """What a film's results are stored under: its file name and the beginning of its hash.
 
-    So `a/ep1.mkv` and `b/ep1.mkv` stay apart, and a film that has moved is still known.
+    So `a/ep1.mkv` and `b/ep1.mkv` stay apart, and a film that has moved is still known. It is valid
+    Unicode, which file names need not be: "?" stands for each byte that is not.
     """
-    return f"{path.stem[:_LONGEST_STEM]}-{sha256[:_DIGITS]}"
+    stem = path.stem.encode("utf-8", "replace").decode()
+    return f"{stem[:_LONGEST_STEM]}-{sha256[:_DIGITS]}"

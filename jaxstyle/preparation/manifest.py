@@ -75,8 +75,8 @@ def skip_reason(film: NamedFilm, records: Mapping[str, Mapping[str, Any]]) -> st
 
 
 def as_json(content: Mapping[str, Any]) -> bytes:
-    """Indented, a line for each frame."""
+    """UTF-8, indented, a line for each frame; "?" for bytes of file names that are no UTF-8."""
     frames = ",\n".join(f"  {json.dumps(frame)}" for frame in content["frames"])
     rest = {key: value for key, value in content.items() if key != "frames"}
     head = json.dumps(rest, indent=1, ensure_ascii=False).removesuffix("\n}")
-    return f'{head},\n "frames": [\n{frames}\n ]\n}}\n'.encode()
+    return f'{head},\n "frames": [\n{frames}\n ]\n}}\n'.encode("utf-8", "replace")

@@ -1,6 +1,7 @@
 """What has been done so far: a folder for each film, complete from the moment it appears."""
 
 import dataclasses
+import glob
 import json
 import os
 import shutil
@@ -78,12 +79,12 @@ class Results:
 
     def remove_unfinished(self) -> None:
         """Removes what is left of this process's films that were broken off."""
-        for partial in self.folder.glob(f".*.{self._run}.partial"):
+        for partial in self.folder.glob(f".*.{glob.escape(self._run)}.partial"):
             shutil.rmtree(partial, ignore_errors=True)
 
     def remove_abandoned(self, name: str) -> None:
         """Removes what killed processes left of a film that has been done since."""
-        for partial in self.folder.glob(f".{name}.*.partial"):
+        for partial in self.folder.glob(f".{glob.escape(name)}.*.partial"):
             shutil.rmtree(partial, ignore_errors=True)
 
     def _agree_on_options(self, out: Path) -> None:

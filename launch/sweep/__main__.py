@@ -12,9 +12,12 @@ results.csv and results.png.
 
 import math
 import shlex
+import signal
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import jax
 from absl import app, flags
 from ml_collections import config_flags
 from tqdm import tqdm
@@ -23,8 +26,9 @@ from jaxstyle import main as training
 from jaxstyle.checkpoint import check_config_unchanged, has_checkpoint
 from jaxstyle.errors import UserError, reported_in_one_line
 from jaxstyle.evaluation import catalogue
+from jaxstyle.interrupt import Stopped
 from jaxstyle.whole_file import make_folder, write_whole
-from launch.slurm import limit_seconds
+from launch.slurm import checked_limit
 from launch.sweep import local, results, slurm
 from launch.sweep.progress import Progress, figures_of, progress_of
 from launch.sweep.runs import Run, plan_runs
@@ -73,25 +77,38 @@ _SLURM_ONLY = (_TIME, _SAVE_SECONDS, _PARTITION, _GPUS, _CPUS, _MEMORY, _SBATCH)
 
 def main(argv: list[str]) -> None:
     """Does what the flags say; exits with 1 if a run failed here."""
-    folder = Path(flags.FLAGS.workdir)
-    with reported_in_one_line():
-        given = flags.FLAGS["config"]
-        common = config_flags.get_override_values(given)
-        runs = plan_runs(config_flags.get_config_filename(given), common, folder)
-        if _LAUNCHER.value == "local":
-            for flag in _SLURM_ONLY:
-                if flag.present:
-                    raise UserError(f"--{flag.name} is for --launcher=slurm")
-        if _STATUS.value:
-            show_status(runs, folder)
-        elif _DRY_RUN.value:
-            print("\n".join(shlex.join(run.command) for run in runs))
-        else:
-            launch(runs, folder)
+    # GPUs are for the runs: to plan them, JAX would take most of the memory of one.
+    jax.config.update("jax_platforms", "cpu")
+    try:
+        with reported_in_one_line():
+            _do_as_told(Path(flags.FLAGS.workdir))
+    except Stopped:
+        print("stopped; the same command goes on from there", file=sys.stderr)
+        raise
+    except KeyboardInterrupt:
+        print("interrupted; the same command goes on from the last checkpoints", file=sys.stderr)
+        raise Stopped(signal.SIGINT) from None
+
+
+def _do_as_told(folder: Path) -> None:
+    given = flags.FLAGS["config"]
+    common = config_flags.get_override_values(given)
+    runs = plan_runs(config_flags.get_config_filename(given), common, folder)
+    if _LAUNCHER.value == "local":
+        for flag in _SLURM_ONLY:
+            if flag.present:
+                raise UserError(f"--{flag.name} is for --launcher=slurm")
+    if _STATUS.value:
+        show_status(runs, folder)
+    elif _DRY_RUN.value:
+        print("\n".join(shlex.join(run.command) for run in runs))
+    else:
+        launch(runs, folder)
 
 
 def launch(runs: Sequence[Run], folder: Path) -> None:
     """Starts what is neither finished nor under way, and tells what came out if it ends here."""
+    resources = _resources() if _LAUNCHER.value == "slurm" else None
     queued = slurm.queued_runs(folder)
     found = _progress(runs, queued)
     for run in runs:
@@ -107,8 +124,8 @@ def launch(runs: Sequence[Run], folder: Path) -> None:
         show_status(runs, folder)
         return
     make_folder(folder)
-    if _LAUNCHER.value == "slurm":
-        number = slurm.submit_array(missing, folder, _JOBS.value, _resources())
+    if resources:
+        number = slurm.submit_array(missing, folder, _JOBS.value, resources)
         print(f"submitted: job {number}; --status tells how far it is")
         return
     failed = local.train_here(missing, _JOBS.value or local.default_jobs())
@@ -154,12 +171,7 @@ def _tell_plan(found: dict[str, Progress], missing: Sequence[Run]) -> None:
 
 
 def _resources() -> slurm.Resources:
-    limit = limit_seconds(_TIME.value)
-    if limit <= _SAVE_SECONDS.value:
-        raise UserError(
-            f"--time={_TIME.value} is not longer than the {_SAVE_SECONDS.value} seconds that are "
-            "kept for saving; give more, or a smaller --save_seconds"
-        )
+    limit = checked_limit(_TIME.value, _SAVE_SECONDS.value)
     return slurm.Resources(
         minutes=math.ceil(limit / 60),
         save_seconds=_SAVE_SECONDS.value,

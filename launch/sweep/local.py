@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from tqdm import tqdm
 
 from jaxstyle.interrupt import StopRequest
-from launch.sweep.process import TrainingProcess
+from launch.sweep.process import TrainingProcess, forget_exit_status
 from launch.sweep.progress import progress_of
 from launch.sweep.runs import Run
 
@@ -31,6 +31,9 @@ def train_here(runs: Sequence[Run], jobs: int) -> list[Run]:
     Raises `UserError` for a run that cannot be started.
     """
     waiting, failed = list(runs), []
+    for run in runs:
+        # One that failed earlier and waits for its turn is no longer a failure.
+        forget_exit_status(run.workdir)
     active: dict[int, tuple[Run, TrainingProcess]] = {}
     shares = [share(slot, jobs) for slot in range(jobs)]
     with StopRequest() as stop, _StepsBar(runs) as bar, contextlib.ExitStack() as cleanup:

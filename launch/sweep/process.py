@@ -41,7 +41,7 @@ class TrainingProcess:
         # --status of another process holds it for a moment.
         lock = _take_lock(workdir, patience=1.0)
         try:
-            (workdir / _EXIT_STATUS).unlink(missing_ok=True)
+            forget_exit_status(workdir)
             with (workdir / LOG).open("ab") as log, _on_cores(cores):
                 self._process = subprocess.Popen(
                     command,
@@ -104,6 +104,11 @@ def exit_status(workdir: Path) -> int | None:
         return int((workdir / _EXIT_STATUS).read_text())
     except (OSError, ValueError):
         return None
+
+
+def forget_exit_status(workdir: Path) -> None:
+    """Has `exit_status` return None until a process has ended there again."""
+    (workdir / _EXIT_STATUS).unlink(missing_ok=True)
 
 
 def _take_lock(workdir: Path, patience: float = 0.0) -> int:

@@ -10,6 +10,7 @@ from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
+from jaxstyle.checkpoint import saved_steps
 from launch.sweep.process import LOG, STOPPED_STATUSES, exit_status, is_locked
 from launch.sweep.runs import Run
 
@@ -44,7 +45,7 @@ def progress_of(run: Run, queued: Mapping[str, str]) -> Progress:
         pace = last.get("frames_per_second", 0) / run.config.batch_size
         left = (run.config.steps - step) / pace if pace else None
         return Progress("running", step, left)
-    step = _newest_checkpoint(run.workdir)
+    step = max(saved_steps(run.workdir), default=0)
     if run.name in queued:
         return Progress("waiting", step)
     status = exit_status(run.workdir)
@@ -93,13 +94,6 @@ def _model_metadata(workdir: Path) -> dict[str, Any]:
             return json.loads((file.metadata() or {}).get("jaxstyle", "{}"))
     except (OSError, SafetensorError, ValueError):
         return {}
-
-
-def _newest_checkpoint(workdir: Path) -> int:
-    """Its step, or 0."""
-    names = [path.name for path in (workdir / "checkpoints").glob("*")]
-    # Orbax gives a checkpoint its bare number as a name only once it is complete.
-    return max((int(name) for name in names if name.isdigit()), default=0)
 
 
 def _metrics(text: str) -> list[dict[str, Any]]:

@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from jaxstyle.errors import UserError
 from jaxstyle.evaluation.catalogue import described
 from jaxstyle.evaluation.catalogue import names as catalogue_names
-from launch.sweep.runs import Run
+from launch.sweep.runs import Run, setting_of
 
 _SEED = "seed"
 # Of the picture: more settings than this are left out, the worst of them.
@@ -54,7 +54,7 @@ class Setting:
 def varying(runs: Sequence[Run]) -> dict[str, dict[str, Any]]:
     """Returns by the name of each run the settings in which the runs differ, seed last."""
     names = sorted({name for run in runs for name in run.overrides}, key=lambda n: (n == _SEED, n))
-    values = {run.name: {name: _value(run, name) for name in names} for run in runs}
+    values = {run.name: {name: setting_of(run.config, name) for name in names} for run in runs}
     kept = [n for n in names if len({repr(found[n]) for found in values.values()}) > 1]
     return {run: {name: found[name] for name in kept} for run, found in values.items()}
 
@@ -147,11 +147,12 @@ def results_png(settings: Sequence[Setting], by: str) -> bytes:
     parts = figure.subfigures(len(heights), 1, height_ratios=heights, squeeze=False)[:, 0]
     _draw_dots(parts[0].subplots(), shown, len(settings), by)
     if pictures:
-        for panel, (result, picture) in zip(
+        for panel, (result, (picture, columns)) in zip(
             parts[1].subplots(1, len(pictures), squeeze=False)[0], pictures, strict=True
         ):
             panel.imshow(picture)
-            panel.set_title(f"{_label(result)}\n{by} {result.figures[by]:.4g}", fontsize="small")
+            title = f"{_label(result)}\n{by} {result.figures[by]:.4g}\n{columns}"
+            panel.set_title(title, fontsize="small")
             panel.set_axis_off()
     png = io.BytesIO()
     figure.savefig(png, dpi=150)
@@ -191,27 +192,25 @@ def _draw_dots(panel, shown: Sequence[Setting], count: int, by: str) -> None:
     panel.set_axisbelow(True)
 
 
-def _picture(run: Run) -> np.ndarray | None:
-    """Its evaluation sheet, or else its newest sample: uint8 [H, W, 3], or None without one."""
+def _picture(run: Run) -> tuple[np.ndarray, str] | None:
+    """Its evaluation sheet, or else its newest sample, uint8 [H, W, 3], and what its columns are;
+    None without one. (Runs with figures make their pictures of others, not of noise.)
+    """
+    output = "output in each style" if run.config.data.styles else "output"
     folder = run.workdir / "samples"
     newest: list[Path] = sorted(folder.glob("[0-9]*.png"))[-1:]
     for path in (folder / "evaluation.png", *newest):
+        # Samples of a single style show it as well.
+        has_style = path in newest and not run.config.data.styles
         picture = cv2.imread(str(path), cv2.IMREAD_COLOR_RGB) if path.exists() else None
         if picture is not None:
-            return picture
+            return picture, f"input | {output}" + (" | style" if has_style else "")
     return None
 
 
 def _label(result: Result) -> str:
     seed = {_SEED: result.run.overrides[_SEED]} if _SEED in result.run.overrides else {}
     return setting_text({**result.setting, **seed}).replace(", ", "\n")
-
-
-def _value(run: Run, name: str) -> Any:
-    value = run.config
-    for part in name.split("."):
-        value = value[part]
-    return value
 
 
 def _short(value: Any) -> str:

@@ -1,6 +1,7 @@
 """From a recipe's `sweep()` to runs: each with its overrides, its folder and its command line."""
 
 import dataclasses
+import functools
 import hashlib
 import importlib.util
 import json
@@ -11,11 +12,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import jax
 from absl import flags
-from ml_collections import ConfigDict, config_flags
+from ml_collections import ConfigDict, FrozenConfigDict, config_flags
 
-from jaxstyle.config import check_config
+from jaxstyle.config import check_config, default_config
 from jaxstyle.errors import UserError
+from jaxstyle.networks import build_networks
+from jaxstyle.steps import init_state
 from jaxstyle.sweeps import Overrides
 
 # What any file system takes as it is; those of macOS and Windows do not tell cases apart.
@@ -44,7 +48,8 @@ def plan_runs(config_file: str, common: Overrides, folder: Path) -> list[Run]:
 
     config_file: as --config has it, "configs/anime.py" or "configs/anime.py:base". common: further
     overrides, which every run gets. folder: of the sweep. Raises `UserError` for a recipe without
-    a sweep, an empty one, settings or values that the config does not take, and equal runs.
+    a sweep, an empty one, settings or values that the config does not take, networks that do not
+    fit together, and equal runs.
     """
     runs: dict[str, Run] = {}
     for overrides in _read_sweep(config_file):
@@ -96,7 +101,8 @@ def _read_sweep(config_file: str) -> list[Overrides]:
         found = list(recipe.sweep())
     # It is the user's program, which may fail in any way.
     except Exception as error:
-        raise UserError(f"sweep() in {path} fails: {type(error).__name__}: {error}") from error
+        reason = " ".join(str(error).split())
+        raise UserError(f"sweep() in {path} fails: {type(error).__name__}: {reason}") from error
     if not found:
         raise UserError(f"sweep() in {path} is empty: it has no run")
     for overrides in found:
@@ -118,9 +124,10 @@ def _plan_run(config_file: str, common: Overrides, overrides: Overrides, folder:
     config = _parse_config([f"--config={config_file}", *settings], overrides)
     try:
         check_config(config)
+        _check_networks(config)
     except UserError as error:
         raise UserError(f"with {_told(overrides)}: {error}") from error
-    values = {name: _value(config, name) for name in overrides}
+    values = {name: setting_of(config, name) for name in overrides}
     workdir = folder / run_name(values)
     command = (
         *(sys.executable, "-m", "jaxstyle.main"),
@@ -138,10 +145,30 @@ def _parse_config(arguments: list[str], overrides: Overrides) -> ConfigDict:
         parsed(argv)
     # As for the command line in jaxstyle.main; the reason may come with all of the config.
     except (flags.Error, LookupError, TypeError, ValueError, AttributeError) as error:
-        reason = str(error).partition(" Other fields present")[0].strip().splitlines()[-1]
-        reason = reason.strip("\"' ")
+        # Of an AttributeError, ml_collections makes the text by quoting that of a KeyError.
+        is_quoted = isinstance(error.__context__, KeyError)
+        text = str(error.__context__.args[0] if is_quoted else error)
+        reason = text.partition(" Other fields present")[0].strip().splitlines()[-1]
         raise UserError(f"sweep() gives {_told(overrides)}, which fails: {reason}") from error
     return parsed.config
+
+
+def _check_networks(config: ConfigDict) -> None:
+    """Raises `UserError` where networks, losses and data do not fit together."""
+    build_networks(FrozenConfigDict(config))
+    # What most sweeps are about changes no shapes, which take up to a second to find out.
+    alike = config.copy_and_resolve_references()
+    alike.seed = 0
+    alike.optimizer = default_config().optimizer
+    for loss in alike.losses.values():
+        loss.weight = 1.0 if loss.weight > 0 else 0.0
+    _check_shapes(FrozenConfigDict(alike))
+
+
+@functools.cache
+def _check_shapes(config: FrozenConfigDict) -> None:
+    networks = build_networks(config)
+    jax.eval_shape(lambda: init_state(networks, config, jax.random.key(0)))
 
 
 def _flag_text(name: str, value: Any) -> str:
@@ -160,7 +187,8 @@ def _flag_text(name: str, value: Any) -> str:
     )
 
 
-def _value(config: ConfigDict, name: str) -> Any:
+def setting_of(config: ConfigDict, name: str) -> Any:
+    """Returns the value of the setting "losses.warp.weight" or the like."""
     for part in name.split("."):
         config = config[part]
     return config

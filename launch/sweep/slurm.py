@@ -12,12 +12,11 @@ from pathlib import Path
 
 from jaxstyle.errors import UserError
 from jaxstyle.whole_file import make_folder, write_whole
+from launch.slurm import GPUS_ONLY, refusal_reason
 from launch.sweep.process import TrainingProcess
 from launch.sweep.runs import Run
 
 _FOLDER, _JOBS = "slurm", "jobs.json"
-# Fails without a GPU, where JAX would else train on the CPU, for days.
-_GPUS_ONLY = "export JAX_PLATFORMS=${JAX_PLATFORMS:-cuda,cpu}"
 # How often a run may come to its time limit.
 _MOST_REQUEUES = 1000
 _SLURM_TIMEOUT = 60  # seconds, for an answer
@@ -99,7 +98,7 @@ def submit_array(runs: Sequence[Run], folder: Path, jobs: int | None, resources:
     try:
         submitted = executor.submit_array(trainings)
     except (utils.FailedSubmissionError, utils.FailedJobError) as error:
-        raise UserError(f"sbatch refuses the sweep: {_reason(str(error))}") from error
+        raise UserError(f"sbatch refuses the sweep: {refusal_reason(str(error))}") from error
     numbers = {run.name: job.job_id for run, job in zip(runs, submitted, strict=True)}
     write_whole(folder / _FOLDER / _JOBS, json.dumps(_numbers(folder) | numbers).encode())
     return submitted[0].job_id.partition("_")[0]
@@ -122,8 +121,9 @@ def queued_runs(folder: Path) -> dict[str, str]:
             check=True,
         )
     except (OSError, subprocess.SubprocessError) as error:
+        reason = refusal_reason(str(error))
         raise UserError(
-            f"this sweep was submitted to Slurm, which does not answer here ({_reason(error)}); "
+            f"this sweep was submitted to Slurm, which does not answer here ({reason}); "
             f"if its jobs are gone, remove {folder / _FOLDER / _JOBS}"
         ) from error
     states = dict(line.split() for line in answer.stdout.splitlines())
@@ -150,7 +150,7 @@ def _parameters(folder: Path, jobs: int | None, resources: Resources) -> dict:
         "gpus_per_node": resources.gpus,
         "cpus_per_task": resources.cpus_per_task,
         "array_parallelism": jobs,
-        "setup": [_GPUS_ONLY] if resources.gpus else [],
+        "setup": GPUS_ONLY.splitlines() if resources.gpus else [],
     }
     given = {name: value for name, value in parameters.items() if value}
     return given | {"use_srun": False, "additional_parameters": further}
@@ -167,8 +167,3 @@ def _numbers(folder: Path) -> Mapping[str, str]:
 def _require_slurm() -> None:
     if not shutil.which("sbatch") or not shutil.which("squeue"):
         raise UserError("there is no Slurm here (no sbatch); submit where it is, or launch locally")
-
-
-def _reason(error: object) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[-1].removeprefix("sbatch: error: ") if lines else "no reason given"

@@ -100,7 +100,7 @@ def test_all_pods_start_again_together_and_have_time_to_save():
 
 
 def test_the_command_is_what_was_given():
-    odd = ("echo", "a b", "it's", '"', "$HOME", "$(HOME)", "ü", "--workdir=x")
+    odd = ("echo", "a b", "it's", '"', "$HOME", "$(HOME)", "ü", "--workdir=/shared/x")
     _, _, pod = parts(GPUS, odd)
     # Kubernetes replaces $(NAME), and $$( by $(.
     assert [word.replace("$$(", "$(") for word in pod["containers"][0]["command"]] == list(odd)
@@ -122,6 +122,12 @@ def test_a_topology_that_is_none_is_refused(topology):
 def test_a_name_that_pods_cannot_have_is_refused(name):
     with pytest.raises(UserError, match="--name="):
         jobset(dataclasses.replace(GPUS, name=name), TRAIN)
+
+
+@pytest.mark.parametrize("workdir", ["runs/q", "/data/q", "/shared", "/shared/../q", "/sharedq/a"])
+def test_a_workdir_that_is_lost_with_its_pod_is_refused(workdir):
+    with pytest.raises(UserError, match=f"--workdir={workdir} would be lost"):
+        jobset(GPUS, [*TRAIN[:-1], f"--workdir={workdir}"])
 
 
 @pytest.mark.parametrize(

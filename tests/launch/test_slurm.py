@@ -14,7 +14,7 @@ from safetensors.numpy import load_file
 
 from jaxstyle.errors import UserError
 from launch import slurm
-from launch.slurm import Job, batch_script, limit_seconds, workdir_of
+from launch.slurm import Job, batch_script, limit_seconds, refusal_reason, workdir_of
 
 GOLDEN = Path(__file__).parent / "golden"
 TRAIN = ("python", "-m", "jaxstyle.main", "--config=configs/anime.py", "--workdir=runs/anime")
@@ -172,6 +172,10 @@ def test_refusals_are_one_line(folder, capsys):
     fake_sbatch(folder, "echo 'sbatch: error: warned' >&2; echo 'sbatch: error: no' >&2; exit 1")
     message = refusal(capsys)
     assert message == f"error: sbatch refused {folder}/runs/anime/slurm.sh: no\n"
+    told = """sbatch: unrecognized option '--acount=3'
+Try "sbatch --help" for more information
+"""
+    assert refusal_reason(told) == "unrecognized option '--acount=3'"
 
 
 def test_gpus_are_not_asked_for_where_jax_cannot_use_them(folder, capsys, monkeypatch):

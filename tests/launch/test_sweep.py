@@ -123,7 +123,13 @@ def test_values_of_every_type_arrive_as_they_are(planned):
         ("[3]", "should give dicts"),
         ("[{'seed': 1}, {'nosuch': 1}]", "config.nosuch=1"),
         ("[{'losses.warp.nosuch': 1}]", "config.losses.warp.nosuch=1"),
-        ("[{'seed': 'many'}]", "config.seed=many"),
+        ("[{'stpes': 1}]", 'fails: Did you mean "steps" instead of "stpes"\\?$'),
+        ("[{'seed': 'many'}]", "config.seed=many.*: 'many'$"),
+        ("[{'generator.size': 'huge'}]", "with config.generator.size=huge: "),
+        (
+            "[{'losses.patch_nce.layers': (0, 9), 'seed': s} for s in (1, 2)]",
+            "config.losses.patch_nce.layers is \\(0, 9\\)",
+        ),
         ("[{'seed': 1.5}]", "config.seed=1.5"),
         ("[{'seed': True}]", "config.seed=True"),
         ("[{'data': {'flip': True}}]", "config.data a dict"),
@@ -241,6 +247,15 @@ def test_a_run_that_fails_does_not_keep_the_others_from_training(planned):
     assert local.train_here([broken, *fine], jobs=1) == [broken]
     progress = progress_of(broken, {})
     assert (progress.state, progress.reason) == ("failed", "error: no such film")
+    # Started again, it waits for its turn like the others.
+    states = (
+        "from launch.sweep.process import exit_status as e; print(e(pathlib.Path(sys.argv[1])))"
+    )
+    look = with_command(
+        fine[0], f"import pathlib, sys; sys.argv.append({str(broken.workdir)!r}); {states}"
+    )
+    assert local.train_here([look, with_command(broken, "pass")], jobs=1) == []
+    assert (look.workdir / "log.txt").read_text() == "None\n"
 
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])

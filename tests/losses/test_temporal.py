@@ -37,6 +37,19 @@ def test_warp_agrees_with_opencv_remap():
     np.testing.assert_allclose(warped, expected, atol=0.05)
 
 
+def test_the_gradient_of_warp_is_its_transpose():
+    x, y = jax.random.normal(jax.random.key(0), (2, 2, 9, 11, 3))
+    flow = 4 * jax.random.normal(jax.random.key(1), (2, 9, 11, 2))
+
+    def warp(x):
+        return temporal.warp(x, flow)
+
+    # It is linear in x: <warp(x), y> = <x, warp'(y)>, also where the flow leaves the frame.
+    _, transpose = jax.vjp(warp, x)
+    np.testing.assert_allclose((warp(x) * y).sum(), (x * transpose(y)[0]).sum(), rtol=1e-4)
+    np.testing.assert_allclose(transpose(jnp.ones_like(y))[0].sum(), y.size, rtol=1e-5)
+
+
 def test_smooth_flow_has_its_magnitude_and_changes_slowly():
     keys = jax.random.split(jax.random.key(0), 32)
     flow = jnp.stack([temporal.smooth_flow(key, (64, 48), 4.0) for key in keys])

@@ -30,44 +30,6 @@ def test_upsample_bilinear_is_a_bilinear_resize():
     )
 
 
-def test_depthwise_conv_is_a_grouped_convolution():
-    x = random_images(2, 9, 8, 5)
-    module = layers.DepthwiseConv3x3()
-    variables = module.init(jax.random.key(1), x)
-    variables["params"]["bias"] = jnp.arange(5.0)
-    expected = lax.conv_general_dilated(
-        x,
-        variables["params"]["kernel"],
-        (1, 1),
-        "VALID",
-        dimension_numbers=NHWC,
-        feature_group_count=5,
-    )
-    expected += jnp.arange(5.0)[None, None, None]
-    np.testing.assert_allclose(module.apply(variables, x), expected, atol=1e-5)
-
-
-@pytest.mark.parametrize("kernel_size", [3, 4])
-@pytest.mark.parametrize("height", [16, 17])
-def test_down_conv_and_its_gradients_are_those_of_a_strided_convolution(kernel_size, height):
-    x = random_images(2, height, height + 3, 5)
-    module = layers.DownConv(6, kernel_size, use_bias=False)
-    kernel = module.init(jax.random.key(1), x)["params"]["kernel"]
-
-    def fast(x, kernel):
-        return module.apply({"params": {"kernel": kernel}}, x)
-
-    def plain(x, kernel):
-        return lax.conv_general_dilated(x, kernel, (2, 2), "VALID", dimension_numbers=NHWC)
-
-    result, pullback = jax.vjp(fast, x, kernel)
-    expected, expected_pullback = jax.vjp(plain, x, kernel)
-    np.testing.assert_allclose(result, expected, atol=1e-5)
-    cotangent = jax.random.normal(jax.random.key(2), result.shape)
-    for ours, theirs in zip(pullback(cotangent), expected_pullback(cotangent), strict=True):
-        np.testing.assert_allclose(ours, theirs, atol=1e-4)
-
-
 def test_norms_centre_and_scale_over_their_axes():
     x = 3 + 2 * random_images(2, 8, 8, 4) * jnp.arange(1.0, 5.0)[None, None, None]
     frame_norm = layers.FrameNorm()

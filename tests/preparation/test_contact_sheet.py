@@ -36,5 +36,17 @@ def test_a_long_film_has_an_evenly_spaced_part_of_it():
     assert many.shape == few.shape
 
 
+def test_a_few_pictures_make_a_narrow_sheet_that_has_room_for_its_title():
+    cell = thumbnail(np.zeros((20, 192, 3), np.uint8))
+    assert decoded(contact_sheet("film", [(cell, "")] * 3)).shape[1] == 3 * (192 + 6) + 6
+    sheet = decoded(contact_sheet("a film with a long name " * 3, [(cell, "")]))
+    assert sheet[:20, 300:].min() < 100
+    assert sheet[:20, -4:].min() > 200
+
+
+def test_a_title_is_one_line():
+    assert contact_sheet("two\nlines", []) == contact_sheet("two lines", [])
+
+
 def test_a_film_that_gives_nothing_has_an_empty_sheet():
     assert decoded(contact_sheet("film", [])).shape[0] < 40

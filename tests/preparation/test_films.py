@@ -1,4 +1,6 @@
 import hashlib
+import os
+from pathlib import Path
 
 import pytest
 
@@ -31,6 +33,12 @@ def test_films_of_one_name_stay_apart_and_one_that_moved_keeps_its_name(tmp_path
     names = [film_name(path, content_hash(path)) for path in [*paths, moved]]
     assert names[0] != names[1]
     assert names[0] == names[2] == f"ep1-{hashlib.sha256(b'one').hexdigest()[:12]}"
+
+
+def test_a_name_that_is_not_utf_8_gives_one_that_is():
+    name = film_name(Path(os.fsdecode("é bad\xff name.mkv".encode("latin-1"))), "0" * 64)
+    assert name == "? bad? name-000000000000"
+    assert film_name(Path("é ok.mkv"), "0" * 64) == "é ok-000000000000"
 
 
 def test_a_long_name_still_fits_on_disk(tmp_path):
