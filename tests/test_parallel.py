@@ -60,7 +60,6 @@ def any_style() -> ConfigDict:
         config.losses[term].weight = 0.0
     config.losses.adversarial.pool = 0
     config.losses.style_contrast.weight = 1.0
-    config.initial_steps = 1
     config.losses.identity.weight = 0.0
     return config
 

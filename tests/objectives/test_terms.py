@@ -57,10 +57,11 @@ def players_of(config: FrozenConfigDict, **fields) -> Players:
 def images() -> dict[str, jax.Array]:
     keys = jax.random.split(jax.random.key(3), 3)
     names = ("content", "style", "style_smooth")
-    return {
+    images = {
         name: jax.random.uniform(key, (2, 32, 32, 3), minval=-1.0)
         for name, key in zip(names, keys, strict=True)
     }
+    return {**images, "index": jnp.arange(2)}
 
 
 def jitted_terms(players):
