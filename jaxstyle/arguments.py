@@ -1,6 +1,7 @@
 """Types of command-line arguments that several commands take, for argparse."""
 
 import argparse
+from collections.abc import Callable
 from fractions import Fraction
 
 
@@ -42,3 +43,23 @@ def fraction(text: str) -> float:
     if not 0 <= value <= 1:
         raise argparse.ArgumentTypeError(f"{text} is not a number between 0 and 1")
     return value
+
+
+def seconds(text: str) -> float:
+    """A number of seconds above 0, an hour at most."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value <= 3600:
+        raise argparse.ArgumentTypeError(f"{text} is not a number of seconds between 0 and 3600")
+    return value
+
+
+def listed[T](item: Callable[[str], T]) -> Callable[[str], list[T]]:
+    """The argparse type of comma-separated items."""
+
+    def parse(text: str) -> list[T]:
+        return list(dict.fromkeys(item(part) for part in text.split(",") if part))
+
+    return parse

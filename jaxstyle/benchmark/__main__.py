@@ -6,12 +6,13 @@ import itertools
 import signal
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import jax
 from tqdm import tqdm
 
+from jaxstyle.arguments import listed, positive_int, seconds
 from jaxstyle.benchmark.cells import Cell, measure_cell
 from jaxstyle.benchmark.contestants import ONNX_PEERS, PEERS, peer_commands
 from jaxstyle.benchmark.document import (
@@ -134,7 +135,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--models",
-        type=_list(str),
+        type=listed(str),
         metavar="NAMES",
         help=f"of {', '.join(MODELS)}, with random weights (tiny,small,base; none with --model)",
     )
@@ -147,28 +148,28 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--sizes",
-        type=_list(_size),
+        type=listed(_size),
         default="256x256,640x360,1280x720",
         metavar="WxH,...",
         help="frame sizes (%(default)s)",
     )
     parser.add_argument(
         "--batches",
-        type=_list(_positive_int),
+        type=listed(positive_int),
         default="1",
         metavar="N,...",
         help="frames a call (1)",
     )
     parser.add_argument(
         "--dtypes",
-        type=_list(_dtype),
+        type=listed(_dtype),
         default="float32",
         metavar="D,...",
         help=f"of the computation: {', '.join(DTYPES)} (%(default)s)",
     )
     parser.add_argument(
         "--peers",
-        type=_list(str),
+        type=listed(str),
         default="",
         metavar="P,...",
         help=f"runtimes to compare with: {', '.join(PEERS)}",
@@ -183,7 +184,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--seconds",
-        type=_seconds,
+        type=seconds,
         default=3.0,
         help="of calls for each figure; three calls at least (3)",
     )
@@ -193,21 +194,6 @@ def _parser() -> argparse.ArgumentParser:
         "--compare", type=Path, metavar="FILE", help=f"an earlier run's {_RESULTS} to compare with"
     )
     return parser
-
-
-def _list[T](item: Callable[[str], T]) -> Callable[[str], list[T]]:
-    """The argparse type of comma-separated items."""
-
-    def parse(text: str) -> list[T]:
-        return list(dict.fromkeys(item(part) for part in text.split(",") if part))
-
-    return parse
-
-
-def _positive_int(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not a whole number of at least 1")
-    return int(text)
 
 
 def _size(text: str) -> tuple[int, int]:
@@ -221,16 +207,6 @@ def _dtype(text: str) -> str:
     if text not in DTYPES:
         raise argparse.ArgumentTypeError(f"no dtype {text}; there are: {', '.join(DTYPES)}")
     return text
-
-
-def _seconds(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0 < value <= 3600:
-        raise argparse.ArgumentTypeError(f"{text} is not a number of seconds between 0 and 3600")
-    return value
 
 
 if __name__ == "__main__":

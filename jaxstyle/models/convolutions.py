@@ -6,7 +6,7 @@ arrays, kernels HWIO. As in `jaxstyle.models.layers` most are jitted under their
 """
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -85,6 +85,26 @@ _down_conv = jax.custom_vjp(_strided_conv)
 _down_conv.defvjp(lambda x, kernel: (_strided_conv(x, kernel), (x, kernel)), _down_conv_backward)
 
 
+def _with_gradient_to_kernel(
+    conv: Callable[[jax.Array, jax.Array], jax.Array],
+    to_kernel: Callable[[jax.Array, jax.Array, jax.Array], jax.Array],
+) -> Callable[[jax.Array, jax.Array], jax.Array]:
+    """`conv`, of x and a kernel, with `to_kernel` (x, kernel, gradient) as a gradient, on CPU."""
+
+    def backward(
+        arguments: tuple[jax.Array, jax.Array], gradient: jax.Array
+    ) -> tuple[jax.Array, jax.Array]:
+        x, kernel = arguments
+        (to_x,) = jax.linear_transpose(lambda x: conv(x, kernel), x)(gradient)
+        return to_x, to_kernel(x, kernel, gradient)
+
+    if jax.default_backend() != "cpu":
+        return conv
+    differentiable = jax.custom_vjp(conv)
+    differentiable.defvjp(lambda x, kernel: (conv(x, kernel), (x, kernel)), backward)
+    return differentiable
+
+
 def conv_padded_first(
     x: jax.Array,
     kernel: jax.Array,
@@ -100,24 +120,14 @@ def conv_padded_first(
     """
     conv = functools.partial(lax.conv_general_dilated, window_strides=strides, **options)
 
-    def plain(x: jax.Array, kernel: jax.Array) -> jax.Array:
-        return conv(x, kernel, padding=padding)
-
-    def backward(
-        arguments: tuple[jax.Array, jax.Array], gradient: jax.Array
-    ) -> tuple[jax.Array, jax.Array]:
-        x, kernel = arguments
-        (to_x,) = jax.linear_transpose(lambda x: plain(x, kernel), x)(gradient)
+    def to_kernel(x: jax.Array, kernel: jax.Array, gradient: jax.Array) -> jax.Array:
         # Without the barrier XLA would move the padding into the convolution again.
         padded = lax.optimization_barrier(jnp.pad(x, ((0, 0), *padding, (0, 0))))
-        to_kernel = jax.linear_transpose(lambda k: conv(padded, k, padding="VALID"), kernel)
-        return to_x, to_kernel(gradient)[0]
+        transpose = jax.linear_transpose(lambda k: conv(padded, k, padding="VALID"), kernel)
+        return transpose(gradient)[0]
 
-    if jax.default_backend() != "cpu":
-        return plain(x, kernel)
-    padded_first = jax.custom_vjp(plain)
-    padded_first.defvjp(lambda x, kernel: (plain(x, kernel), (x, kernel)), backward)
-    return padded_first(x, kernel)
+    plain = functools.partial(conv, padding=padding)
+    return _with_gradient_to_kernel(plain, to_kernel)(x, kernel)
 
 
 # Positions of an image, or of several, whose gradient to a kernel is computed at once.
@@ -141,21 +151,13 @@ def conv_few_images_back(
     def conv(x: jax.Array, kernel: jax.Array) -> jax.Array:
         return lax.conv_general_dilated(x, kernel, strides, padding, **options)
 
-    def backward(
-        arguments: tuple[jax.Array, jax.Array], gradient: jax.Array
-    ) -> tuple[jax.Array, jax.Array]:
-        x, kernel = arguments
+    def to_kernel(x: jax.Array, kernel: jax.Array, gradient: jax.Array) -> jax.Array:
         n, h, w, _ = gradient.shape
         count = max(1, _POSITIONS_AT_ONCE // (h * w))
-        (to_x,) = jax.linear_transpose(lambda x: conv(x, kernel), x)(gradient)
-        to_kernel = jnp.zeros_like(kernel)
+        total = jnp.zeros_like(kernel)
         for i in range(0, n, count):
             some = functools.partial(conv, x[i : i + count])
-            to_kernel += jax.linear_transpose(some, kernel)(gradient[i : i + count])[0]
-        return to_x, to_kernel
+            total += jax.linear_transpose(some, kernel)(gradient[i : i + count])[0]
+        return total
 
-    if jax.default_backend() != "cpu":
-        return conv(x, kernel)
-    differentiable = jax.custom_vjp(conv)
-    differentiable.defvjp(lambda x, kernel: (conv(x, kernel), (x, kernel)), backward)
-    return differentiable(x, kernel)
+    return _with_gradient_to_kernel(conv, to_kernel)(x, kernel)

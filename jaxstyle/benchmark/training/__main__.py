@@ -12,7 +12,7 @@ from pathlib import Path
 import jax
 from tqdm import tqdm
 
-from jaxstyle.arguments import positive_int
+from jaxstyle.arguments import listed, positive_int, seconds
 from jaxstyle.benchmark.contestants import peer_commands
 from jaxstyle.benchmark.document import write_document
 from jaxstyle.benchmark.machine import describe_machine, versions
@@ -112,7 +112,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--models",
-        type=_names,
+        type=listed(str),
         default="realtime,animegan2",
         metavar="NAMES",
         help="generators whose recipes are measured (%(default)s)",
@@ -125,7 +125,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--peers",
-        type=_names,
+        type=listed(str),
         default="",
         metavar="P,...",
         help=f"what to compare with: {', '.join(PEERS)}",
@@ -139,26 +139,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--seconds",
-        type=_seconds,
+        type=seconds,
         default=20.0,
         help="of steps for each contestant; three steps at least (20)",
     )
     parser.add_argument("--out", type=Path, metavar="DIR", help=f"where {_RESULTS} and {_PLOT} go")
     return parser
-
-
-def _names(text: str) -> list[str]:
-    return list(dict.fromkeys(part for part in text.split(",") if part))
-
-
-def _seconds(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0 < value <= 3600:
-        raise argparse.ArgumentTypeError(f"{text} is not a number of seconds between 0 and 3600")
-    return value
 
 
 if __name__ == "__main__":
