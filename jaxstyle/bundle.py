@@ -24,6 +24,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from jaxstyle.errors import UserError
+from jaxstyle.model_files import find_model, model_name
 from jaxstyle.models import build_discriminator, build_generator
 from jaxstyle.models.examples import init_variables, takes_noise
 from jaxstyle.whole_file import make_folder, write_whole
@@ -55,9 +56,11 @@ class Bundle:
 
     generator: the Flax module. parameters: its nested dict of float32 arrays, as in
     `generator.apply({"params": parameters}, x)`. metadata: "generator" (its config),
-    "name", "step", "config" (of the training), "licence", "figures", "styles" (the names of a
-    multi-style generator's styles), as far as known. statistics: of the generator's batch norms,
-    a nested dict for the collection "batch_stats", {} for most. discriminator: if it was kept.
+    "name" (after the file where the bundle has none), and as far as known "step", "config" (of the
+    training), "licence", "figures", "styles" (the names of a multi-style generator's styles),
+    "description" and "credits" (those of a style that ships). statistics: of the generator's batch
+    norms, a nested dict for the collection "batch_stats", {} for most. discriminator: if it was
+    kept.
     """
 
     generator: nn.Module
@@ -74,13 +77,16 @@ def save_bundle(
     *,
     statistics: Any = None,
     discriminator: dict[str, Any] | None = None,
+    dtype: np.typing.DTypeLike | None = None,
 ) -> None:
     """Writes a bundle, atomically. `metadata["generator"]` must be the generator's config.
 
     parameters, statistics: nested dicts of arrays. discriminator: its {"params", "batch_stats"};
     its config must be `metadata["discriminator"]`, and `metadata["discriminator_conditional"]`
-    true if it sees content and result. Raises `UserError` if the parameters are not those of the
-    networks that the metadata describe, or the file cannot be written.
+    true if it sees content and result. dtype: what tensors are stored as (what they are);
+    np.float16 halves the file and keeps three decimal digits. Raises `UserError` if the parameters
+    are not those of the networks that the metadata describe, one is not finite in `dtype`, or the
+    file cannot be written.
     """
     path = Path(path)
     tree = {**parameters}
@@ -91,7 +97,7 @@ def save_bundle(
             kind: discriminator[kind] for kind in ("params", "batch_stats") if kind in discriminator
         }
     flat = {
-        name: np.asarray(value, order="C")
+        name: _stored(path, name, value, dtype)
         for name, value in flax.traverse_util.flatten_dict(tree, sep="/").items()
     }
     _check_shapes(path, *_build(metadata, flat), metadata, flat)
@@ -100,25 +106,19 @@ def save_bundle(
     write_whole(path, save(flat, metadata=text))
 
 
-def load_bundle(path: str | os.PathLike) -> Bundle:
-    """Reads a bundle. Raises `UserError` if there is none, or it is broken or of another kind."""
-    path = Path(path)
-    if not path.is_file():
-        raise UserError(f"no model at {path}; training writes one as WORKDIR/model.safetensors")
+def load_bundle(spec: str | os.PathLike) -> Bundle:
+    """Reads a bundle: a path, the name of a style that ships or a URL, see `find_model`.
+
+    Raises `UserError` if there is none, or it is broken or of another kind.
+    """
+    path = find_model(spec)
+    text, flat = _read(path)
     try:
-        with safe_open(path, framework="numpy") as file:
-            text = file.metadata() or {}
-            if text.get("format") != FORMAT:
-                raise UserError(f"{path} is not a jaxstyle bundle of format {FORMAT}")
-            flat = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    # A type that NumPy does not have is any of the last three.
-    except (SafetensorError, OSError, TypeError, KeyError, AttributeError) as error:
-        raise UserError(f"{path} is not a readable .safetensors file: {error}") from error
-    try:
-        metadata = json.loads(text["jaxstyle"])
+        metadata = json.loads(text)
         generator, module = _build(metadata, flat)
         conditional = bool(metadata.get("discriminator_conditional", False))
         wanted = _check_shapes(path, generator, module, metadata, flat)
+        metadata["name"] = str(metadata.get("name") or model_name(spec))
     except UserError:
         raise
     # What a module answers fields of a wrong type with depends on where it first uses them.
@@ -133,6 +133,43 @@ def load_bundle(path: str | os.PathLike) -> Bundle:
     variables = parameters.pop(_DISCRIMINATOR, None)
     judge = module and Judge(module, {"batch_stats": {}, **variables}, conditional)
     return Bundle(generator, parameters, metadata, statistics, judge)
+
+
+def load_metadata(path: Path) -> dict[str, Any]:
+    """The metadata of the bundle at `path`, without its tensors; see `Bundle`.
+
+    Raises `UserError` if it is not a bundle.
+    """
+    text, _ = _read(path, tensors=False)
+    try:
+        return {**json.loads(text)}
+    except (ValueError, TypeError) as error:
+        raise UserError(f"{path} has unreadable metadata: {_in_one_line(error)}") from error
+
+
+def _read(path: Path, *, tensors: bool = True) -> tuple[str, dict[str, np.ndarray]]:
+    """The metadata of the file as JSON, and its tensors by name."""
+    try:
+        with safe_open(path, framework="numpy") as file:
+            text = file.metadata() or {}
+            if text.get("format") != FORMAT:
+                raise UserError(f"{path} is not a jaxstyle bundle of format {FORMAT}")
+            names = file.keys() if tensors else ()
+            return text.get("jaxstyle", ""), {name: file.get_tensor(name) for name in names}
+    # A type that NumPy does not have is any of the last three.
+    except (SafetensorError, OSError, TypeError, KeyError, AttributeError) as error:
+        raise UserError(f"{path} is not a readable .safetensors file: {error}") from error
+
+
+def _stored(path: Path, name: str, value: Any, dtype: np.typing.DTypeLike | None) -> np.ndarray:
+    with np.errstate(over="ignore"):  # told below
+        cast = np.asarray(np.asarray(value), dtype, order="C")
+    if dtype is not None and not np.isfinite(cast).all():
+        raise UserError(
+            f"cannot write {path}: {name} holds values that are not finite in {cast.dtype}; "
+            "store it in float32"
+        )
+    return cast
 
 
 def _in_one_line(error: Exception) -> str:

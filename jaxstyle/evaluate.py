@@ -50,6 +50,7 @@ from jaxstyle.evaluation.measure import (
 from jaxstyle.evaluation.summary import summary
 from jaxstyle.features import inception
 from jaxstyle.judge import FrameJudge
+from jaxstyle.model_files import model_help
 from jaxstyle.models.examples import condition_of
 from jaxstyle.realtime.engine import keep_compiled_programs
 from jaxstyle.samples import write_png
@@ -67,7 +68,7 @@ plots and pictures as PNG.
 
 examples:
   two models on held-out scenes, whose true cel frames are known:
-    python -m jaxstyle.evaluate --model=a=runs/a/model.safetensors --model=b=b.safetensors \\
+    python -m jaxstyle.evaluate --model=cel --model=mine=runs/mine/model.safetensors \\
         --content=scenes --out=report
   on your own clips and photos, against the paintings that they learned from:
     python -m jaxstyle.evaluate --model=mine=runs/mine/model.safetensors \\
@@ -273,8 +274,8 @@ def _parser() -> argparse.ArgumentParser:
     several = {"action": "append", "default": []}
     parser.add_argument(
         "--model",
-        metavar="[NAME=]BUNDLE",
-        help="a .safetensors bundle; may be repeated. Each of its styles is a contestant",
+        metavar="[NAME=]MODEL",
+        help=f"{model_help()}; may be repeated. Each of its styles is a contestant",
         **several,
     )
     parser.add_argument(
@@ -342,7 +343,7 @@ def _add_sizes(parser: argparse.ArgumentParser) -> None:
 def _add_instruments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--judge",
-        metavar="BUNDLE",
+        metavar="MODEL",
         help="a trained model whose discriminator scores all contestants",
     )
     parser.add_argument(

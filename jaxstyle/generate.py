@@ -20,6 +20,7 @@ from jaxstyle.data.augment import random_resized_crop
 from jaxstyle.data.images import read_image
 from jaxstyle.errors import UserError, run_command
 from jaxstyle.film import CONTAINERS, FilmWriter, Frame
+from jaxstyle.model_files import model_help
 from jaxstyle.models.examples import takes_noise
 from jaxstyle.realtime.sinks import SAVE_OPTIONS, write_image
 from jaxstyle.samples import contact_sheet
@@ -128,7 +129,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog=DETAILS % {"images": " ".join(SAVE_OPTIONS), "films": " ".join(CONTAINERS)},
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("model", metavar="MODEL", help="a .safetensors bundle")
+    parser.add_argument("model", metavar="MODEL", help=model_help())
     parser.add_argument("out", metavar="OUT", help="an image, a film or a folder")
     # Without defaults, so that those which OUT has no use for are seen.
     parser.add_argument("--rows", type=positive_int, metavar="N", help="of the grid (8)")
@@ -270,8 +271,7 @@ def _grid(args: argparse.Namespace, images: np.ndarray) -> np.ndarray:
 
 def _comment(args: argparse.Namespace, bundle: Bundle) -> str:
     """What marks the result as synthetic, in its metadata."""
-    name = bundle.metadata.get("name") or Path(args.model).stem
-    return f"Generated with jaxstyle, model {name}, seed {args.seed}"
+    return f"Generated with jaxstyle, model {bundle.metadata['name']}, seed {args.seed}"
 
 
 def _sampler(bundle: Bundle) -> Change:

@@ -3,7 +3,6 @@
 import argparse
 import collections
 import contextlib
-import dataclasses
 import signal
 import sys
 from collections.abc import Sequence
@@ -18,6 +17,7 @@ from jaxstyle.data.images import read_image
 from jaxstyle.errors import UserError, reported_in_one_line
 from jaxstyle.film import FilmReader, FilmWriter
 from jaxstyle.judge import FrameJudge
+from jaxstyle.model_files import find_model, model_help
 from jaxstyle.models.examples import condition_of
 from jaxstyle.realtime.captures import Captures
 from jaxstyle.realtime.command_line import ACCELERATOR_BATCH, parser
@@ -78,6 +78,8 @@ def _stylize(args: argparse.Namespace) -> None:
     names = [*([args.sink] if args.sink else []), *args.more_sinks]
     if not names:
         raise UserError("no SINK is named: where should the pictures go? --help lists them")
+    if not args.model:
+        raise UserError(f"give a --model=MODEL: {model_help()}")
     for name, count in collections.Counter(names).items():
         if count > 1:
             raise UserError(f"the sink {name} is named twice")
@@ -88,7 +90,7 @@ def _stylize(args: argparse.Namespace) -> None:
     figures = Figures(jaxstyle.STARTED)
     if args.report and not args.report.absolute().parent.is_dir():
         raise UserError(f"there is no folder {args.report.parent} to write {args.report.name} to")
-    bundles = [_named_bundle(path) for path in args.model]
+    bundles = [load_bundle(model) for model in args.model]
     style_images = [read_image(path) for path in args.styles]
     names_of_styles = style_names(bundles, [Path(path).stem for path in args.styles])
     styles = styles_of(bundles, len(style_images))
@@ -144,13 +146,6 @@ def _stylize(args: argparse.Namespace) -> None:
         _tell(args, source, mask, sinks, figures)
 
 
-def _named_bundle(path: str) -> Bundle:
-    """The bundle, called as its file where it has no name."""
-    bundle = load_bundle(path)
-    name = bundle.metadata.get("name") or Path(path).stem
-    return dataclasses.replace(bundle, metadata={**bundle.metadata, "name": name})
-
-
 def _open_judge(args: argparse.Namespace, bundles: Sequence[Bundle]) -> FrameJudge | None:
     if args.judge is None:
         return None
@@ -174,7 +169,7 @@ def _check_judged(
         "a sink": [path for path in map(written_path, sinks) if path],
         "the mask": mask.files if mask else [],
         "a style image": [Path(path) for path in args.styles],
-        "a model": [Path(path) for path in args.model],
+        "a model": [find_model(model) for model in args.model],
         "the report": [args.report] if args.report else [],
     }
     check_judge_clashes(args.judge, used)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from jaxstyle.bundle import FORMAT, load_bundle, save_bundle
+from jaxstyle.bundle import FORMAT, load_bundle, load_metadata, save_bundle
 from jaxstyle.errors import UserError
 from jaxstyle.models import build_discriminator, build_generator
 from jaxstyle.models.examples import init_parameters
@@ -250,3 +250,45 @@ def test_every_kind_of_generator_reads_back(tmp_path, config):
     path = tmp_path / "model.safetensors"
     save_bundle(path, parameters, {"generator": config})
     jax.tree.map(np.testing.assert_array_equal, load_bundle(path).parameters, parameters)
+
+
+def test_half_precision_halves_the_file_and_rounds(tmp_path, parameters, path):
+    half = tmp_path / "half.safetensors"
+    save_bundle(half, parameters, METADATA, dtype=np.float16)
+    assert half.stat().st_size < 0.55 * path.stat().st_size
+    bundle = load_bundle(half)
+    for stored, exact in zip(
+        jax.tree.leaves(bundle.parameters), jax.tree.leaves(parameters), strict=True
+    ):
+        assert stored.dtype == jnp.float32
+        # A unit in the last place of 11 bits, half of it when rounded to nearest.
+        np.testing.assert_allclose(stored, exact, rtol=2**-11, atol=2**-25)
+    # What is float16 already remains as it is.
+    save_bundle(tmp_path / "again.safetensors", bundle.parameters, METADATA, dtype=np.float16)
+    assert (tmp_path / "again.safetensors").read_bytes() == half.read_bytes()
+
+
+@pytest.mark.parametrize("value", [70_000.0, np.nan])
+def test_what_half_precision_cannot_hold_is_refused(tmp_path, parameters, value):
+    large = {**parameters, "head": {**parameters["head"]}}
+    large["head"]["bias"] = np.full_like(parameters["head"]["bias"], value)
+    path = tmp_path / "model.safetensors"
+    with pytest.raises(UserError, match="head/bias holds values that are not finite in float16"):
+        save_bundle(path, large, METADATA, dtype=np.float16)
+    assert not path.exists()
+    save_bundle(path, large, METADATA)
+
+
+def test_a_bundle_without_a_name_is_called_like_its_file(tmp_path, parameters):
+    path = tmp_path / "oil.safetensors"
+    save_bundle(path, parameters, {"generator": CONFIG})
+    assert load_metadata(path) == {"generator": CONFIG}
+    assert load_bundle(path).metadata["name"] == "oil"
+
+
+def test_metadata_are_read_without_the_tensors(path, tmp_path):
+    assert load_metadata(path) == METADATA
+    for metadata in ("[]", "{not json"):
+        write(tmp_path / "odd.safetensors", {}, metadata)
+        with pytest.raises(UserError, match=r"odd\.safetensors has unreadable metadata"):
+            load_metadata(tmp_path / "odd.safetensors")

@@ -25,6 +25,7 @@ from jaxstyle.benchmark.models import MODELS, Model, prepare_models, write_onnx
 from jaxstyle.benchmark.plot import plot_png
 from jaxstyle.benchmark.tables import comparison_table, figures_table, notes, peers_table
 from jaxstyle.errors import UserError, reported_in_one_line
+from jaxstyle.model_files import model_help
 from jaxstyle.models import DTYPES
 from jaxstyle.whole_file import make_folder, write_whole
 
@@ -143,8 +144,8 @@ def _parser() -> argparse.ArgumentParser:
         "--model",
         action="append",
         default=[],
-        metavar="BUNDLE",
-        help="a trained .safetensors bundle; may be given several times",
+        metavar="MODEL",
+        help=f"trained: {model_help()}; may be given several times",
     )
     parser.add_argument(
         "--sizes",

@@ -13,6 +13,7 @@ import numpy as np
 from jaxstyle.bundle import Bundle, load_bundle, save_bundle
 from jaxstyle.data.scenes import shot
 from jaxstyle.errors import UserError
+from jaxstyle.model_files import find_model
 from jaxstyle.models import GENERATORS, build_generator
 from jaxstyle.models.examples import condition_of, init_parameters, takes_noise
 from jaxstyle.models.realtime import SIZES
@@ -51,15 +52,18 @@ class Model:
 def prepare_models(names: Sequence[str], bundles: Sequence[str], folder: Path) -> list[Model]:
     """Writes what workers load into `folder`: random networks by name, then trained bundles.
 
-    names: keys of `MODELS`. Raises `UserError` for an unknown name, an unreadable bundle and
-    one that makes pictures from noise.
+    names: keys of `MODELS`. bundles: what `find_model` takes. Raises `UserError` for an unknown
+    name, a bundle of a name in `names`, one that cannot be read or makes pictures from noise.
     """
     paths = {}
     for name in names:
         paths[name] = folder / f"{name}.safetensors"
         config = _config(name)
         save_bundle(paths[name], _random_parameters(config), {"generator": config})
-    paths |= {bundle: Path(bundle) for bundle in bundles}
+    for bundle in dict.fromkeys(bundles):
+        if bundle in paths:
+            raise UserError(f"{bundle} is in --models and --model, two networks of one name")
+        paths[bundle] = find_model(bundle)
     models = []
     for i, (name, path) in enumerate(paths.items()):
         bundle = load_bundle(path)
@@ -128,7 +132,7 @@ def _config(name: str) -> dict[str, Any]:
     if name not in MODELS:
         known = ", ".join(MODELS)
         raise UserError(
-            f"no model named {name!r}; there are: {known}; --model=FILE for a trained one"
+            f"no model named {name!r}; there are: {known}; --model=MODEL for a trained one"
         )
     return MODELS[name]
 

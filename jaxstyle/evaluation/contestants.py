@@ -12,6 +12,7 @@ from jaxstyle.bundle import Bundle, load_bundle
 from jaxstyle.data.images import IMAGE_EXTENSIONS, find_files, read_image
 from jaxstyle.errors import UserError
 from jaxstyle.evaluation.contents import Content, file_name
+from jaxstyle.model_files import find_model
 from jaxstyle.models.examples import condition_of
 from jaxstyle.realtime.controls import Settings
 from jaxstyle.realtime.engine import Stylizer, initial_state
@@ -49,9 +50,10 @@ def baselines() -> list[Contestant]:
 def model_contestants(specs: Sequence[str], style_images: Sequence[str]) -> list[Contestant]:
     """The styles of all bundles, one contestant each.
 
-    specs: of each bundle the file, or NAME=FILE. style_images: files, for bundles that take their
-    style from an image. Raises `UserError` for a bundle that cannot be read, does not stylize, has
-    diverged or lacks a style image, and for style images that no bundle takes.
+    specs: of each bundle what `find_model` takes, or NAME= and that. style_images: files, for
+    bundles that take their style from an image. Raises `UserError` for a bundle that cannot be
+    read, does not stylize, has diverged or lacks a style image, and for style images that no
+    bundle takes.
     """
     bundles = [_named_bundle(spec) for spec in specs]
     if style_images and not any(_takes_image(bundle) for _, bundle in bundles):
@@ -60,10 +62,11 @@ def model_contestants(specs: Sequence[str], style_images: Sequence[str]) -> list
 
 
 def _named_bundle(spec: str) -> tuple[Path, Bundle]:
-    name, path = _named(spec)
-    bundle = load_bundle(path)
-    told = str(name or bundle.metadata.get("name") or path.stem)
-    return path, dataclasses.replace(bundle, metadata={**bundle.metadata, "name": told})
+    name, model = _named(spec)
+    bundle = load_bundle(model)
+    told = name or bundle.metadata["name"]
+    renamed = dataclasses.replace(bundle, metadata={**bundle.metadata, "name": told})
+    return find_model(model), renamed
 
 
 def _styles(path: Path, bundle: Bundle, style_images: Sequence[str]) -> list[Contestant]:
@@ -98,7 +101,8 @@ def results_contestant(spec: str) -> Contestant:
     FOLDER has a folder for each content with its frames in order, in the layout in which the input
     was written. Raises `UserError` if there is no such folder.
     """
-    name, folder = _named(spec)
+    name, path = _named(spec)
+    folder = Path(path).expanduser()
     if not folder.is_dir():
         raise UserError(f"there is no folder {folder} with results; give --results=NAME=FOLDER")
 
@@ -129,17 +133,18 @@ def check_results(contestants: Sequence[Contestant], contents: Sequence[Content]
                     contestant.stylize(content, i)
 
 
-def _named(spec: str) -> tuple[str, Path]:
+def _named(spec: str) -> tuple[str, str]:
     """The parts of NAME=PATH; the name is empty where there is none."""
     name, equals, path = spec.partition("=")
     if equals and "/" not in name and not Path(spec).exists():
-        return name, Path(path).expanduser()
-    return "", Path(spec).expanduser()
+        return name, path
+    return "", spec
 
 
-def _stylizing(stylizer: Stylizer, settings: Settings) -> Callable[[Content, int], np.ndarray]:
-    def stylize(content: Content, i: int) -> np.ndarray:
-        frames = content.clips[i].frames
+def in_batches(stylizer: Stylizer, settings: Settings) -> Callable[[np.ndarray], np.ndarray]:
+    """What stylizes the frames of one clip, uint8 [T, H, W, 3] to the same, a few at a time."""
+
+    def stylize(frames: np.ndarray) -> np.ndarray:
         state = initial_state(*frames.shape[1:3])
         outputs = []
         for start in range(0, len(frames), _BATCH):
@@ -150,6 +155,11 @@ def _stylizing(stylizer: Stylizer, settings: Settings) -> Callable[[Content, int
         return np.concatenate(outputs)
 
     return stylize
+
+
+def _stylizing(stylizer: Stylizer, settings: Settings) -> Callable[[Content, int], np.ndarray]:
+    stylize = in_batches(stylizer, settings)
+    return lambda content, i: stylize(content.clips[i].frames)
 
 
 def _opencv(content: Content, i: int) -> np.ndarray:

@@ -22,6 +22,7 @@ from jaxstyle.export.inference import (
     baked_style,
     inference_function,
 )
+from jaxstyle.model_files import find_model, model_help
 from jaxstyle.models import DTYPES
 from jaxstyle.whole_file import write_whole
 
@@ -34,7 +35,7 @@ any. Of a model of several styles it has one, and so of a model that takes any.
 OUT is written only after the exported model has been run and its frames compared with the source.
 
 examples:
-  python -m jaxstyle.export anime.safetensors anime.onnx
+  python -m jaxstyle.export cel cel.onnx
   python -m jaxstyle.export anime.safetensors anime.stablehlo --platforms=cpu,cuda
   python -m jaxstyle.export anime.safetensors anime_vga.onnx --size=640x480 --batch=1
   python -m jaxstyle.export four.safetensors ink.onnx --style=ink
@@ -69,7 +70,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog=DETAILS,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("model", metavar="MODEL", help="a .safetensors bundle")
+    parser.add_argument("model", metavar="MODEL", help=model_help())
     parser.add_argument("out", metavar="OUT", type=Path, help="a .stablehlo or .onnx file")
     parser.add_argument("--format", choices=sorted(HOW_TO_RUN), help="(what OUT's name ends in)")
     parser.add_argument(
@@ -106,8 +107,6 @@ def _export(args: argparse.Namespace) -> None:
     kind = _format(args)
     _check_out(args)
     bundle = load_bundle(args.model)
-    name = bundle.metadata.get("name") or Path(args.model).stem
-    bundle = dataclasses.replace(bundle, metadata={**bundle.metadata, "name": name})
     # A style image is encoded in the model's own dtype, as the live engine does it.
     style = baked_style(bundle, args.style)
     if style.name is not None:
@@ -143,7 +142,7 @@ def _check_out(args: argparse.Namespace) -> None:
     if args.out.is_dir():
         raise UserError(f"{args.out} is a folder; give the name of a file")
     if args.out.exists():
-        if Path(args.model).exists() and args.out.samefile(args.model):
+        if args.out.samefile(find_model(args.model)):
             raise UserError(f"{args.out} is the model itself; choose another name")
         if not args.overwrite:
             raise UserError(f"{args.out} exists; --overwrite replaces it")

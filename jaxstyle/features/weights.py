@@ -1,12 +1,7 @@
 """Files of published weights: fetched once, checked, and read without executing anything."""
 
-import hashlib
-import http.client
 import os
 import re
-import urllib.error
-import urllib.parse
-import urllib.request
 import zipfile
 import zlib
 from pathlib import Path
@@ -14,15 +9,12 @@ from pathlib import Path
 import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
-from tqdm import tqdm
 
+from jaxstyle.download import downloaded, sha256_of
 from jaxstyle.errors import UserError
-from jaxstyle.whole_file import make_folder, write_whole
 
 Arrays = dict[str, np.ndarray]
 
-_CHUNK = 1 << 20
-_TIMEOUT = 30  # seconds without a byte
 # What the libraries answer damaged files with: of the array headers, of the compression, of types
 # that NumPy does not have.
 _DAMAGE = (
@@ -54,11 +46,14 @@ def fetch(
     if sha256 and not re.fullmatch("[0-9a-f]{64}", sha256):
         raise UserError(f"the sha256 of {where} must be 64 hexadecimal digits, got {sha256!r}")
     if where.startswith(("https://", "http://")):
-        return _downloaded(where, sha256, cache_dir)
+        if not sha256:
+            raise UserError(f"{where}: give its sha256 as well, so that a change is seen")
+        folder = Path(cache_dir or Path.home() / ".cache" / "jaxstyle").expanduser() / "weights"
+        return downloaded(where, sha256, folder)
     path = Path(where).expanduser()
     if not path.is_file():
         raise UserError(f"no weights at {path}; check the path")
-    if sha256 and _digest(path) != sha256:
+    if sha256 and sha256_of(path) != sha256:
         raise UserError(f"{path} has another SHA-256 than {sha256}: it is damaged, or another file")
     return path
 
@@ -132,49 +127,3 @@ def _read_hdf5(path: Path) -> Arrays:
     with h5py.File(path, "r") as file:
         file.visititems(collect)
     return arrays
-
-
-def _downloaded(url: str, sha256: str, cache_dir: str | os.PathLike | None) -> Path:
-    name = Path(urllib.parse.unquote(urllib.parse.urlparse(url).path)).name
-    if not sha256 or not name:
-        raise UserError(f"{url}: give the URL of a file, and its sha256, so that a change is seen")
-    folder = Path(cache_dir or Path.home() / ".cache" / "jaxstyle").expanduser() / "weights"
-    # Two networks may publish files of one name, such as model.safetensors.
-    path = folder / f"{sha256[:8]}-{name}"
-    if path.is_file() and _digest(path) == sha256:
-        return path
-    make_folder(folder)
-    try:
-        content = _download(url, name)
-    except (OSError, ValueError, http.client.HTTPException) as error:
-        if isinstance(error, urllib.error.HTTPError):
-            error.close()  # it is also the response
-        raise UserError(
-            f"cannot download {url} ({getattr(error, 'reason', error)}); download it elsewhere "
-            f"and put it at {path}"
-        ) from error
-    if hashlib.sha256(content).hexdigest() != sha256:
-        raise UserError(
-            f"{url} has the SHA-256 {hashlib.sha256(content).hexdigest()}, not {sha256}: it has "
-            f"changed, or the checksum is of another file"
-        )
-    write_whole(path, content)
-    return path
-
-
-def _download(url: str, name: str) -> bytearray:
-    content = bytearray()
-    with urllib.request.urlopen(url, timeout=_TIMEOUT) as response:
-        size = int(response.headers.get("Content-Length") or 0)
-        with tqdm(total=size or None, desc=name, unit="B", unit_scale=True) as bar:
-            while chunk := response.read(_CHUNK):
-                content += chunk
-                bar.update(len(chunk))
-    if len(content) < size:
-        raise OSError(f"it ended after {len(content)} of {size} bytes")
-    return content
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

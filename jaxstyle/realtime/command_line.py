@@ -6,6 +6,7 @@ from pathlib import Path
 from jaxstyle.arguments import frame_size, positive_int, rate
 from jaxstyle.errors import UserError
 from jaxstyle.film import CONTAINERS
+from jaxstyle.model_files import model_help
 from jaxstyle.realtime.strength import StrengthCurve, parse_strength
 
 _EXAMPLES = """\
@@ -17,10 +18,14 @@ SINK is an image, a folder, a film (%(films)s), or one of the words
            other machines in, with a token
   virtual  a camera that other programs can choose (pip install 'jaxstyle[virtual]')
   null     nowhere, to measure
+MODEL is a style that ships (python -m jaxstyle.styles shows them), a file, or an address.
 
 examples:
   a film, its sound, frame rate and length kept:
-    python -m jaxstyle.stylize holiday.mp4 holiday_anime.mp4 --model=anime.safetensors
+    python -m jaxstyle.stylize holiday.mp4 holiday_anime.mp4 --model=cel
+  in a style of your own, or one from the web:
+    python -m jaxstyle.stylize a.mp4 b.mp4 --model=runs/mine/model.safetensors
+    python -m jaxstyle.stylize a.mp4 b.mp4 --model=https://HOST/ink.safetensors#sha256=DIGEST
   its first 200 frames, smaller, half as strong:
     python -m jaxstyle.stylize a.mkv b.mkv --model=M --max_frames=200 --size=640x360 --strength=.5
   photos, names kept:
@@ -59,11 +64,10 @@ def parser() -> argparse.ArgumentParser:
     )
     result.add_argument(
         "--model",
-        required=True,
-        metavar="BUNDLE",
+        metavar="MODEL",
         action="append",
-        help="a .safetensors bundle, of one style or several; may be repeated, and controls switch "
-        "and mix the styles",
+        default=[],
+        help=f"{model_help()}; may be repeated, and controls switch and mix the styles",
     )
     result.add_argument(
         "--style",

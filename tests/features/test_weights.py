@@ -125,7 +125,7 @@ def test_offline_is_one_line(tmp_path):
 @pytest.mark.parametrize(
     ("where", "sha256", "message"),
     [
-        ("https://example.com/a.npz", "", "and its sha256"),
+        ("https://example.com/a.npz", "", "give its sha256"),
         ("https://example.com/", "0" * 64, "URL of a file"),
         ("a.npz", "abc", "64 hexadecimal digits"),
         ("nowhere.npz", "", "no weights at nowhere.npz"),
