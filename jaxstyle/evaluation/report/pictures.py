@@ -117,9 +117,9 @@ def shrunk(images: np.ndarray, factor: float) -> np.ndarray:
     return np.stack([cv2.resize(image, size, interpolation=cv2.INTER_AREA) for image in images])
 
 
-def jpeg(image: np.ndarray) -> bytes:
+def jpeg(image: np.ndarray, quality: int = 90) -> bytes:
     """Encodes uint8 [H, W, 3] as JPEG, with colours at full resolution: flat paint shows it."""
-    return _encoded(image, format="JPEG", quality=90, subsampling=0)
+    return _encoded(image, format="JPEG", quality=quality, subsampling=0)
 
 
 def png(image: np.ndarray) -> bytes:
