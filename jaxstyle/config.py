@@ -26,7 +26,9 @@ def default_config() -> ConfigDict:
     """Returns the locked default config: `realtime` trained unpaired on the embedded scenes."""
     config = ConfigDict()
     config.name = "anime"  # of the style; goes into the bundle
+    config.description = ""  # what it looks like, in one line; goes into the bundle
     config.licence = ""  # of the trained model, as its data allow; goes into the bundle
+    config.credits = ()  # whose data it is trained on, and their licences; goes into the bundle
     config.seed = 0
     config.steps = 20_000
     config.batch_size = 8  # over all devices together
@@ -76,8 +78,15 @@ def default_config() -> ConfigDict:
             "teacher": "",
             "teacher_style": "",
             "key_frames": 0,  # only so many frames of the content, evenly spaced; 0 is all
+            # What paints the content, one for each style: what it makes is what the paired terms
+            # compare with, while the style's pictures are there for all others. painter:NAME of
+            # jaxstyle.painters, or a bundle; see jaxstyle.data.guides for their options.
+            "guides": (),
             "workers": 0,  # processes that load; 0 loads on threads of this one
             "crop_scale": (0.5, 1.0),  # side of the crop, relative to the image's shorter side
+            # Shorter sides, in pixels, that every content image is scaled to; crops of it are then
+            # cut out as they are, so that strokes and lines keep their width. () is by crop_scale.
+            "content_sides": (),
             "flip": True,
             # Largest relative change of brightness, contrast and saturation of the content.
             "brightness": 0.0,
@@ -133,7 +142,8 @@ def default_config() -> ConfigDict:
             },
             # Content, by the features of `config.features`: mean absolute or squared difference, or
             # LPIPS with the linear heads in a file. target: what the output is to look like,
-            # content; where data are paired, style; of AnimeGANv3, support, its smoothed picture.
+            # content; where data are paired, style; where there are guides, guide; of AnimeGANv3,
+            # support, its smoothed picture.
             "perceptual": {
                 "weight": 0.0,
                 "schedule": CONSTANT,
@@ -188,8 +198,8 @@ def default_config() -> ConfigDict:
             # Temporal. pixels: the largest shift; the standard deviation of the warp's motion.
             "shift": {"weight": 0.0, "schedule": SECOND_HALF_RAMP, "pixels": 16},
             "warp": {"weight": 0.0, "schedule": SECOND_HALF_RAMP, "pixels": 4.0, "noise": 0.02},
-            # Paired data only: mean absolute difference from the paired style frame, of pixels and
-            # of the differences of neighbouring pixels.
+            # Paired data or guides only: mean absolute difference from the paired style frame, or
+            # the guide's, of pixels and of the differences of neighbouring pixels.
             "paired_l1": {"weight": 0.0, "schedule": CONSTANT},
             "paired_gradient": {"weight": 0.0, "schedule": CONSTANT},
         }
@@ -263,10 +273,13 @@ def check_config(config: ConfigDict) -> None:
             value = settings[moment]
             _require(0 <= value < 1, f"optimizer.{name}.{moment}", value, "in [0, 1)")
     _check_data(config.data)
+    sides = config.data.content_sides
+    large = all(isinstance(side, int) and side >= config.image_size for side in sides)
+    _require(large, "data.content_sides", sides, "whole numbers, image_size or more")
     _check_evaluation(config.evaluation)
     _check_growth(config)
     _check_losses(config)
-    _check_feature_losses(config.losses, config.data.paired or bool(config.data.teacher))
+    _check_feature_losses(config.losses, config.data)
     for name, settings in [*config.losses.items(), *config.optimizer.items()]:
         _check_schedule(name, settings.schedule)
 
@@ -285,8 +298,14 @@ def _check_data(data: ConfigDict) -> None:
         named = bool(data.styles)
         _require(named, "data.style_names", data.style_names, "empty without data.styles")
     if data.key_frames:
-        pairs = data.paired or bool(data.teacher)
+        pairs = data.paired or bool(data.teacher) or bool(data.guides)
         _require(pairs, "data.key_frames", data.key_frames, "0 unless data are paired")
+    if data.guides:
+        alone = not (data.paired or data.teacher)
+        _require(alone, "data.guides", data.guides, "empty where data are paired or have a teacher")
+        wanted = len(data.styles) or 1
+        one_each = len(data.guides) == wanted
+        _require(one_each, "data.guides", data.guides, f"{wanted}, one for each style")
 
 
 def _check_evaluation(evaluation: ConfigDict) -> None:
@@ -347,14 +366,18 @@ def _check_losses(config: ConfigDict) -> None:
         fits = pixels <= config.image_size - 32
         _require(fits, "losses.shift.pixels", pixels, "32 less than image_size, or smaller")
     if losses.paired_l1.weight > 0 or losses.paired_gradient.weight > 0:
-        paired = config.data.paired or config.data.teacher
+        paired = config.data.paired or config.data.teacher or config.data.guides
         _require(paired, "data.paired", False, "True where losses.paired_l1 or _gradient is on")
 
 
-def _check_feature_losses(losses: ConfigDict, paired: bool) -> None:
+def _check_feature_losses(losses: ConfigDict, data: ConfigDict) -> None:
     space = losses.color.space
     _require(space in ("yuv", "lab"), "losses.color.space", space, "yuv or lab")
-    known = ("content", "style") if paired else ("content",)
+    known = ("content",)
+    if data.paired or data.teacher:
+        known += ("style",)
+    if data.guides:
+        known += ("guide",)
     for name in ("perceptual", "lpips"):
         target = losses[name].target
         found = target in known or (target == "support" and name == "perceptual")

@@ -138,8 +138,9 @@ def train_step(
     """Takes one step: all networks are updated from the same output of the generator.
 
     batch: "content" (unless the generator takes noise) and "style", uint8 [N, S, S, 3],
-    "style_smooth" of the same shape where edge-smoothed negatives are on, and "style_label", int32
-    [N], where there are several styles. pretrained: see `Players`; empty without perceptual terms.
+    "style_smooth" of the same shape where edge-smoothed negatives are on, "guide" where content has
+    one, and "style_label", int32 [N], where there are several styles. pretrained: see
+    `Players`; empty without perceptual terms.
     axis: the name of the axis that the step is mapped over; the batch is then this device's part,
     and what is returned is the same on all of them.
     Returns the next state and float32 scalars: each term of each loss before its weight
@@ -333,7 +334,12 @@ def _augment(
     content_key, style_key, jitter_key, noise_key = jax.random.split(key, 4)
     if config.data.paired or config.data.teacher:
         style_key = content_key
-    keys = {"content": content_key, "style": style_key, "style_smooth": style_key}
+    keys = {
+        "content": content_key,
+        "guide": content_key,
+        "style": style_key,
+        "style_smooth": style_key,
+    }
     images = {**batch, "index": index}
     for name in keys.keys() & batch.keys():
         images[name] = to_float(batch[name])

@@ -27,7 +27,6 @@ from jaxstyle.checkpoint import (
 )
 from jaxstyle.config import check_config
 from jaxstyle.data.scenes import Scenes
-from jaxstyle.data.sources import Source
 from jaxstyle.errors import UserError
 from jaxstyle.evaluation.validation import is_better, open_validation
 from jaxstyle.interrupt import Stopped, StopRequest
@@ -77,17 +76,17 @@ def train(config: ConfigDict, workdir: str | os.PathLike) -> None:
 
     # ---- Data --------------------------------------------------------------------------------
     needs_content = not takes_noise(networks.generator)
-    content, style = open_training_data(config, needs_content=needs_content, say=say)
-    counts = _frame_counts(content, style)
+    sources = open_training_data(config, needs_content=needs_content, say=say)
+    counts = sources.frame_counts()
     say(f"data: {counts['content']} content frames, {counts['style']} style frames")
     # Such as copies of the data on each machine, one of them cut off.
     distributed.check_same(describe_run(config.to_dict()) + str(counts), "config and data")
     validation, figures = None, {}
     if is_writer and config.evaluation.every:
-        validation = open_validation(config, content, style)
+        validation = open_validation(config, sources.content, sources.style)
         say(f"evaluation: on {validation.content.name}, every {config.evaluation.every} steps")
     batches = load_batches(
-        config, content, style, process_index=jax.process_index(), process_count=processes
+        config, sources, process_index=jax.process_index(), process_count=processes
     )
 
     # ---- Restore -----------------------------------------------------------------------------
@@ -108,7 +107,11 @@ def train(config: ConfigDict, workdir: str | os.PathLike) -> None:
     run_step = _compiled_steps(networks, config, mesh)
     stop_vote = distributed.StopVote(mesh)
     previews = Previews(
-        networks.generator, content, style, image_size=config.image_size, seed=config.seed
+        networks.generator,
+        sources.content,
+        sources.style,
+        image_size=config.image_size,
+        seed=config.seed,
     )
     recent = RecentFigures()
     previous = None
@@ -200,11 +203,6 @@ def _load_pretrained(networks: Networks, config: FrozenConfigDict) -> dict[str, 
     return pretrained
 
 
-def _frame_counts(content: Source | None, style: Source | list[Source]) -> dict[str, int]:
-    styles = style if isinstance(style, list) else [style]
-    return {"content": len(content) if content else 0, "style": sum(map(len, styles))}
-
-
 def _check_same_length(data_state: dict[str, Any], counts: dict[str, int]) -> None:
     """Raises `UserError` if files came or went: the stream of batches would be another one."""
     for domain, count in counts.items():
@@ -247,7 +245,9 @@ def _save_bundle(
     generator, parameters = fold(*grown(networks.generator, jax.device_get(state.ema), stage))
     metadata = {
         "name": config.name,
+        "description": config.description,
         "licence": config.licence,
+        "credits": list(config.credits),
         "generator": config.generator.to_dict(),
         "step": step,
         "config": config.to_dict(),

@@ -1,62 +1,89 @@
 """The images that a run trains on: from `config.data` to sources, and to batches of them."""
 
-from collections.abc import Callable
+import dataclasses
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ml_collections import FrozenConfigDict
 
-from jaxstyle.bundle import load_bundle
 from jaxstyle.config import needs_smooth_frames
-from jaxstyle.data.images import read_image
+from jaxstyle.data.guides import open_bundle_guide, open_guide
 from jaxstyle.data.loader import BatchIterator, make_loader
 from jaxstyle.data.pairs import align, key_frames
+from jaxstyle.data.scaled import Scaled
 from jaxstyle.data.sources import Source, open_source
-from jaxstyle.data.teacher import taught
 from jaxstyle.errors import UserError
-from jaxstyle.models.examples import condition_of
-from jaxstyle.realtime import styles
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainingSources:
+    """What a run trains on.
+
+    content: None for generators of noise. style: one source, or a list where there are several
+    styles. guides: for each style what its guide made of the content, image by image.
+    """
+
+    content: Source | None
+    style: Source | list[Source]
+    guides: Sequence[Source] = ()
+
+    def frame_counts(self) -> dict[str, int]:
+        """How many images there are of "content" and "style", of all styles together."""
+        styles = self.style if isinstance(self.style, list) else [self.style]
+        return {"content": len(self.content or ()), "style": sum(map(len, styles))}
 
 
 def open_training_data(
     config: FrozenConfigDict, *, needs_content: bool, say: Callable[[str], None]
-) -> tuple[Source | None, Source | list[Source]]:
-    """Opens what `config.data` names; a teacher stylizes the content first, and `say` tells of it.
+) -> TrainingSources:
+    """Opens what `config.data` names; a teacher or guides see the content first: `say` tells of it.
 
-    Returns the content, None unless it is needed, and the style: one source, or a list where there
-    are several styles. Paired sources are of equal length. Raises `UserError` for what cannot be
-    opened or does not fit together.
+    Raises `UserError` for what cannot be opened or does not fit together. Paired sources are of
+    equal length.
     """
     data = config.data
     content = _open(config, "content", data.content) if needs_content else None
     if content is not None and data.key_frames:
         content = key_frames(content, data.key_frames)
+    if content is not None and data.content_sides:
+        content = Scaled(content, data.content_sides)
     if data.teacher:
         say(f"teacher: {data.teacher} on {len(content)} frames of the content")
-        return content, _taught(content, config)
+        return TrainingSources(content, _taught(content, config))
     if data.styles:
-        return content, [_open(config, f"styles[{i}]", spec) for i, spec in enumerate(data.styles)]
-    style = _open(config, "style", data.style)
-    return align(content, style) if data.paired else (content, style)
+        style = [_open(config, f"styles[{i}]", spec) for i, spec in enumerate(data.styles)]
+    else:
+        style = _open(config, "style", data.style)
+    if data.paired:
+        return TrainingSources(*align(content, style))
+    if data.guides and content is None:
+        raise UserError("config.data.guides is for generators that take images")
+    guides = []
+    for guide in data.guides:
+        say(f"guide: {guide} on {len(content)} frames of the content")
+        guides.append(open_guide(guide, content, cache_dir=_cache_dir(config)))
+    return TrainingSources(content, style, guides)
 
 
 def load_batches(
     config: FrozenConfigDict,
-    content: Source | None,
-    style: Source | list[Source],
+    sources: TrainingSources,
     *,
     process_index: int = 0,
     process_count: int = 1,
 ) -> BatchIterator:
     """The run's batches of what `open_training_data` has opened, see `make_loader`."""
     return make_loader(
-        content,
-        style,
+        sources.content,
+        sources.style,
         batch_size=config.batch_size,
         image_size=config.image_size,
         seed=config.seed,
         workers=config.data.workers,
         crop_scale=config.data.crop_scale,
         paired=config.data.paired or bool(config.data.teacher),
+        guides=sources.guides,
+        native_content=bool(config.data.content_sides),
         edge_smoothing=needs_smooth_frames(config),
         process_index=process_index,
         process_count=process_count,
@@ -65,26 +92,13 @@ def load_batches(
 
 def _taught(content: Source, config: FrozenConfigDict) -> Source:
     """What the teacher makes of the content, in the style that `data.teacher_style` says."""
-    teacher, style = config.data.teacher, config.data.teacher_style
-    bundle = load_bundle(teacher)
-    match condition_of(bundle.generator):
-        case "image":
-            if not style:
-                raise UserError(
-                    f"{teacher} takes its style from an image; name it in config.data.teacher_style"
-                )
-            return taught(content, teacher, [read_image(style)], _cache_dir(config))
-        case "styles":
-            names = styles.style_names([bundle])
-            if style not in names:
-                raise UserError(
-                    f"config.data.teacher_style is {style!r}; the styles of {teacher} are: "
-                    f"{', '.join(names)}"
-                )
-            return taught(content, teacher, None, _cache_dir(config), style=names.index(style))
-    if style:
-        raise UserError(f"config.data.teacher_style is {style!r}, but {teacher} has one style")
-    return taught(content, teacher, None, _cache_dir(config))
+    return open_bundle_guide(
+        config.data.teacher,
+        config.data.teacher_style,
+        content,
+        cache_dir=_cache_dir(config),
+        setting="config.data.teacher_style",
+    )
 
 
 def style_names(data: FrozenConfigDict) -> list[str]:

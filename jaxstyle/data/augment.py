@@ -23,6 +23,13 @@ def sample_crop(
     """
     shorter = min(height, width)
     side = max(1, round(rng.uniform(*scale) * shorter))
+    return sample_square(height, width, side, rng)
+
+
+def sample_square(
+    height: int, width: int, side: int, rng: np.random.Generator
+) -> tuple[int, int, int]:
+    """A square of `side` pixels anywhere inside an image: (top, left, side)."""
     top = int(rng.integers(height - side + 1))
     left = int(rng.integers(width - side + 1))
     return top, left, side
@@ -34,11 +41,18 @@ def resized_crop(image: np.ndarray, crop: tuple[int, int, int], size: int) -> np
     Area averaging on the way down, which does not alias; bilinear on the way up.
     """
     top, left, side = crop
-    square = image[top : top + side, left : left + side]
-    if side == size:
-        return np.ascontiguousarray(square)
-    interpolation = cv2.INTER_AREA if side > size else cv2.INTER_LINEAR
-    return cv2.resize(square, (size, size), interpolation=interpolation)
+    return resized(image[top : top + side, left : left + side], size)
+
+
+def resized(image: np.ndarray, side: int) -> np.ndarray:
+    """Scales [H, W, 3] uint8 so that the shorter side is `side` pixels, as `resized_crop` does."""
+    height, width = image.shape[:2]
+    shorter = min(height, width)
+    if shorter == side:
+        return np.ascontiguousarray(image)
+    size = (max(side, round(width * side / shorter)), max(side, round(height * side / shorter)))
+    interpolation = cv2.INTER_AREA if shorter > side else cv2.INTER_LINEAR
+    return cv2.resize(image, size, interpolation=interpolation)
 
 
 def random_resized_crop(

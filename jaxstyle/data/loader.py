@@ -11,7 +11,7 @@ the batches are the same ones, by however many processes they are loaded.
 
 import os
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import cv2
 import grain
@@ -73,6 +73,8 @@ def make_loader(
     workers: int = 0,
     crop_scale: tuple[float, float] = (0.5, 1.0),
     paired: bool = False,
+    guides: Sequence[Source] = (),
+    native_content: bool = False,
     edge_smoothing: bool = False,
     process_index: int = 0,
     process_count: int = 1,
@@ -82,7 +84,8 @@ def make_loader(
     Each batch maps "content" and "style" to [n, image_size, image_size, 3] uint8 RGB, n being
     batch_size / process_count, and with `edge_smoothing` also "style_smooth" to the style images
     with blurred edges. Without content, "content" is missing; with several styles, "style_label" is
-    int32 [n], the number of each style image's style. Augmentation that needs no decoded original
+    int32 [n], the number of each style image's style; with guides, "guide" is what belongs to the
+    content, in that style. Augmentation that needs no decoded original
     (flips, colour) is left to the device, see `augment`.
 
     Args:
@@ -97,6 +100,9 @@ def make_loader(
       crop_scale: range of the crop's side as a share of the image's shorter side.
       paired: content[i] and style[i] show the same scene, and get the same crop. Otherwise all
         sources are shuffled independently and may differ in length.
+      guides: for each style a source of as many images as the content, guide[i] of the same scene
+        as content[i], which gets the same crop.
+      native_content: crops of the content, and of its guides, are cut out at their own scale.
       edge_smoothing: adds "style_smooth".
       process_index: which of the processes this is: it loads the n rows of every batch from row
         n * process_index on, and no others.
@@ -104,7 +110,8 @@ def make_loader(
 
     Raises:
       UserError: an argument is out of range, there is no style, or paired sources are not one
-        content and one style, or differ in length (or, on iteration, in image size).
+        content and one style, or differ in length (or, on iteration, in image size); or, on
+        iteration, content is too small to be cut at its own scale.
     """
     _check(batch_size, image_size, seed, workers, crop_scale)
     if not 0 <= process_index < process_count or batch_size % process_count:
@@ -117,19 +124,19 @@ def make_loader(
         return int(np.random.SeedSequence((seed, 0, stream)).generate_state(1)[0])
 
     crop = _Crop(image_size, crop_scale)
-    if paired:
+    content_crop = _Crop(image_size, None) if native_content else crop
+    if guides:
+        elements = _guided(content, styles, guides, content_crop, crop, seed_of)
+    elif paired:
         _check_pairs(content, styles)
         pairs = grain.experimental.ZipMapDataset(
             [grain.MapDataset.source(content), grain.MapDataset.source(styles[0])]
         )
-        pairs = pairs.shuffle(seed_of(0)).repeat().random_map(crop.pair, seed=seed_of(1))
+        pairs = pairs.shuffle(seed_of(0)).repeat().random_map(content_crop.pair, seed=seed_of(1))
         elements = pairs.map(_Named(("content", "style")))
     else:
         images = [
-            grain.MapDataset.source(source)
-            .shuffle(seed_of(2 * i))
-            .repeat()
-            .random_map(crop.image, seed=seed_of(2 * i + 1))
+            _crops(source, content_crop if i == 0 else crop, i, seed_of)
             for i, source in enumerate([content, *styles])
             if source is not None
         ]
@@ -149,6 +156,44 @@ def make_loader(
     return BatchIterator(elements.batch(count, drop_remainder=True), workers)
 
 
+def _crops(
+    source: Source, crop: "_Crop", number: int, seed_of: Callable[[int], int]
+) -> grain.MapDataset:
+    """Random crops of the images of a source for ever; `number` tells the sources' seeds apart."""
+    images = grain.MapDataset.source(source).shuffle(seed_of(2 * number)).repeat()
+    return images.random_map(crop.image, seed=seed_of(2 * number + 1))
+
+
+def _guided(
+    content: Source | None,
+    styles: list[Source],
+    guides: Sequence[Source],
+    content_crop: "_Crop",
+    crop: "_Crop",
+    seed_of: Callable[[int], int],
+) -> grain.MapDataset:
+    """Elements {"content", "guide", "style"}, and "style_label" of several styles in turn."""
+    if len(guides) != len(styles):
+        raise ValueError(f"{len(guides)} guides for {len(styles)} styles")
+    elements = []
+    for i, (style, guide) in enumerate(zip(styles, guides, strict=True)):
+        _check_pairs(content, [guide])
+        pairs = grain.experimental.ZipMapDataset(
+            [grain.MapDataset.source(content), grain.MapDataset.source(guide)]
+        )
+        seeds = [seed_of(2 * (len(styles) + 1 + i) + k) for k in range(2)]
+        pairs = pairs.shuffle(seeds[0]).repeat().random_map(content_crop.pair, seed=seeds[1])
+        art = _crops(style, crop, i + 1, seed_of)
+        label = _Labelled(i) if len(styles) > 1 else _Named(("style",))
+        both = [pairs.map(_Named(("content", "guide"))), art.map(label)]
+        elements.append(grain.experimental.ZipMapDataset(both).map(_merged))
+    return elements[0] if len(elements) == 1 else grain.MapDataset.mix(elements)
+
+
+def _merged(parts: tuple[Batch, ...]) -> Batch:
+    return {name: value for part in parts for name, value in part.items()}
+
+
 def _are_several(style: Source | Sequence[Source]) -> bool:
     """Whether it is a list of sources; a list of images is one source."""
     return isinstance(style, list | tuple) and not any(isinstance(s, np.ndarray) for s in style[:1])
@@ -164,12 +209,21 @@ def _with_labels(styles: list[grain.MapDataset]) -> grain.MapDataset:
 class _Crop:
     """Random crops as Grain transformations; methods of an object, so that workers can unpickle."""
 
-    def __init__(self, size: int, scale: tuple[float, float]):
+    def __init__(self, size: int, scale: tuple[float, float] | None):
+        """scale: as in `augment.sample_crop`; None cuts at the image's own scale."""
         self.size = size
         self.scale = scale
 
     def image(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        return augment.random_resized_crop(image, self.size, self.scale, rng)
+        return augment.resized_crop(image, self._square(image, rng), self.size)
+
+    def _square(self, image: np.ndarray, rng: np.random.Generator) -> tuple[int, int, int]:
+        height, width = image.shape[:2]
+        if self.scale:
+            return augment.sample_crop(height, width, self.scale, rng)
+        if min(height, width) < self.size:
+            raise UserError(f"an image of {width}x{height} is too small to cut {self.size} out of")
+        return augment.sample_square(height, width, self.size, rng)
 
     def pair(
         self, pair: tuple[np.ndarray, np.ndarray], rng: np.random.Generator
@@ -180,7 +234,7 @@ class _Crop:
                 f"paired images must be of one size, got {content.shape[1]}x{content.shape[0]} "
                 f"content and {style.shape[1]}x{style.shape[0]} style"
             )
-        square = augment.sample_crop(*content.shape[:2], self.scale, rng)
+        square = self._square(content, rng)
         return (
             augment.resized_crop(content, square, self.size),
             augment.resized_crop(style, square, self.size),

@@ -1,11 +1,11 @@
-"""Style made by a teacher: a slow or an arbitrary-style model, whose results a fast one learns."""
+"""Style made by a teacher, a slow model or a painter, whose results a fast model learns."""
 
 import collections
 import hashlib
 import io
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
@@ -14,10 +14,13 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
+from jaxstyle import painters
 from jaxstyle.bundle import load_bundle
 from jaxstyle.data.images import read_image
 from jaxstyle.data.sources import Source
 from jaxstyle.errors import UserError
+from jaxstyle.model_files import find_model
+from jaxstyle.painters.palette import Palette, repaint
 from jaxstyle.realtime.controls import Settings
 from jaxstyle.realtime.engine import State, Stylizer, initial_state
 from jaxstyle.whole_file import make_folder, one_process_at_a_time, write_whole
@@ -58,7 +61,7 @@ def taught(
 
     Args:
       content: the frames.
-      teacher: a bundle of an image generator.
+      teacher: a bundle of an image generator, as `find_model` takes it.
       style_images: uint8 [H, W, 3] of any size, for a teacher that takes its style from an image.
       cache_dir: the folder.
       style: which of the teacher's styles, or of the style images.
@@ -71,19 +74,74 @@ def taught(
     stylizer = Stylizer(load_bundle(teacher), style_images=style_images)
     if not 0 <= style < len(stylizer.styles):
         raise UserError(f"{teacher} has {len(stylizer.styles)} styles, counted from 0; no {style}")
-    identity = [Path(teacher).read_bytes(), *map(_with_shape, style_images), str(style).encode()]
+    content_of_teacher = find_model(teacher).read_bytes()
+    identity = [content_of_teacher, *map(_with_shape, style_images), str(style).encode()]
+    settings = Settings(style=style)
+    state: State | None = None
+
+    def stylized(frame: np.ndarray) -> jax.Array:
+        nonlocal state
+        if state is None or state.frame.shape != frame.shape:
+            state = initial_state(*frame.shape[:2])
+        state, result = stylizer.step(state, frame[None], settings)
+        return result
+
+    return _kept(content, stylized, identity, cache_dir, str(teacher))
+
+
+def painted(
+    content: Source,
+    painter: str,
+    cache_dir: str | os.PathLike,
+    *,
+    palettes: tuple[Palette, Palette] | None = None,
+    amount: float = 1.0,
+) -> Taught:
+    """What a painter makes of every content frame, kept as in `taught`.
+
+    Args:
+      content: the frames.
+      painter: a name in `painters.PAINTERS`.
+      cache_dir: the folder.
+      palettes: those of the content and of the style; the painter works with colours moved from
+        the one to the other.
+      amount: how far they are moved, 0 to 1.
+    """
+    paint = painters.PAINTERS[painter]
+    identity = [f"painter {painter} {painters.VERSION} {amount}".encode()]
+    if palettes:
+        identity += [part.tobytes() for p in palettes for part in (p.mean, p.covariance)]
+
+    def result(frame: np.ndarray) -> np.ndarray:
+        image = frame.astype(np.float32) / 255
+        if palettes:
+            image = repaint(image, *palettes, amount)
+        return np.rint(255 * np.clip(paint(image), 0, 1)).astype(np.uint8)[None]
+
+    return _kept(content, result, identity, cache_dir, f"painter {painter}")
+
+
+def _kept(
+    content: Source,
+    make: Callable[[np.ndarray], np.ndarray | jax.Array],
+    identity: Sequence[bytes],
+    cache_dir: str | os.PathLike,
+    who: str,
+) -> Taught:
+    """The results of `make` (uint8 [H, W, 3] -> [1, H, W, 3]), in a folder for its identity."""
     folder = Path(cache_dir).expanduser() / "teacher" / _digest(*identity)
     make_folder(folder)
-    with one_process_at_a_time(folder, f"{teacher}, at the same frames"):
-        return Taught(_stylized(content, stylizer, Settings(style=style), folder))
+    with one_process_at_a_time(folder, f"{who}, at the same frames"):
+        return Taught(_made(content, make, folder))
 
 
-def _stylized(content: Source, stylizer: Stylizer, settings: Settings, folder: Path) -> list[Path]:
+def _made(
+    content: Source, make: Callable[[np.ndarray], np.ndarray | jax.Array], folder: Path
+) -> list[Path]:
     """The files of the results, in the order of the content; computes those that are missing."""
     paths: list[Path] = []
     seen: set[Path] = set()
     waiting: collections.deque[Future[None]] = collections.deque()
-    state: State | None = None
     # In a log file every update is a line.
     interval = 1 if sys.stderr.isatty() else 30
     frames = tqdm(
@@ -98,10 +156,7 @@ def _stylized(content: Source, stylizer: Stylizer, settings: Settings, folder: P
             if path in seen or path.exists():
                 continue
             seen.add(path)
-            if state is None or state.frame.shape != frame.shape:
-                state = initial_state(*frame.shape[:2])
-            state, result = stylizer.step(state, frame[None], settings)
-            waiting.append(writers.submit(_write_png, path, result))
+            waiting.append(writers.submit(_write_png, path, make(frame)))
             if len(waiting) > _WAITING:
                 waiting.popleft().result()
         for written in waiting:
@@ -109,7 +164,7 @@ def _stylized(content: Source, stylizer: Stylizer, settings: Settings, folder: P
     return paths
 
 
-def _write_png(path: Path, frames: jax.Array) -> None:
+def _write_png(path: Path, frames: np.ndarray | jax.Array) -> None:
     """Writes the one frame of uint8 [1, H, W, 3], once the device has computed it."""
     buffer = io.BytesIO()
     Image.fromarray(np.asarray(frames)[0]).save(buffer, "PNG", compress_level=1)

@@ -217,11 +217,16 @@ def _warp(players, outputs, images, settings, key):
 
 
 def _paired_l1(players, outputs, images, settings, key):
-    return jnp.abs(outputs.fake - images["style"]).mean()
+    return jnp.abs(outputs.fake - _partner(images)).mean()
 
 
 def _paired_gradient(players, outputs, images, settings, key):
-    return paired.gradient_l1(outputs.fake, images["style"])
+    return paired.gradient_l1(outputs.fake, _partner(images))
+
+
+def _partner(images):
+    """What belongs to the content: what its guide made of it, or else its style image."""
+    return images["guide"] if "guide" in images else images["style"]
 
 
 def _support(players, outputs, images, settings, key):

@@ -132,10 +132,10 @@ class _Training:
 
 
 def _open_loader(config: FrozenConfigDict, networks: Networks) -> BatchIterator:
-    content, style = open_training_data(
+    sources = open_training_data(
         config, needs_content=not takes_noise(networks.generator), say=tqdm.write
     )
-    return load_batches(config, content, style)
+    return load_batches(config, sources)
 
 
 def _loader_speed(batches: BatchIterator, seconds: float) -> float:

@@ -1,0 +1,22 @@
+"""The style `cel`: flat, bright tones within dark outlines, as in a drawn animation film.
+
+    python -m jaxstyle.main --config=configs/styles/cel.py --workdir=runs/cel
+
+The data: `python configs/styles/collect.py MEDIA`. Run time: RUNTIME
+"""
+
+from ml_collections import ConfigDict
+
+from jaxstyle.styles.recipe import DATA, style_config
+
+
+def get_config() -> ConfigDict:
+    """Returns the config of `cel`."""
+    config = style_config(
+        "cel",
+        "flat, bright tones within dark outlines, as in a drawn animation film",
+        art_credits=("Penny & Chip, 90 frames: MIT, yvg/toasttv",),
+    )
+    config.data.style = f"{DATA}/cartoon"
+    config.data.guides = (f"painter:cel?palette={DATA}/cartoon",)
+    return config

@@ -1,0 +1,148 @@
+"""Collects the data of the styles that ship: what they are trained on, and what is held out.
+
+    python configs/styles/collect.py MEDIA [--out=data/styles]
+
+MEDIA is a folder of photos/, style/ and video/real/ with the files that are named below; their
+sources and licences are in the model card, docs/styles.md.
+"""
+
+import argparse
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from jaxstyle.data.images import find_files, read_image
+from jaxstyle.data.sources import IMAGE_EXTENSIONS
+from jaxstyle.data.video import VideoFrames
+from jaxstyle.errors import UserError, run_command
+from jaxstyle.samples import write_png
+
+_KODAK = "photos/kodak/kodim{}.png"
+# Ten photos that no style is trained on: faces, a text, a crowd of details, smooth skies.
+_HELD_OUT_PHOTOS = (
+    *(_KODAK.format(n) for n in ("05", "07", "08", "10", "12", "13", "15")),
+    *(f"photos/misc/imageio_{name}.png" for name in ("astronaut", "chelsea", "coffee")),
+)
+_PHOTOS = tuple(_KODAK.format(n) for n in ("01", "02", "03", "04", "06", "09", "11", "14", "16"))
+# How many frames of each film, evenly spaced.
+_FILMS = {
+    "video/real/intel_asl_eat.mkv": 4,
+    "video/real/intel_asl_walk.mkv": 6,
+    "video/real/intel_bottle-detection.mp4": 4,
+    "video/real/intel_car-detection.mp4": 4,
+    "video/real/bbb_cutBunny.mp4": 4,
+    "video/real/bigbuckbunny.mp4": 2,
+}
+_CARTOON = "style/cartoon_penny_chip"
+# Episodes of the cartoon, by what its files' names begin with.
+_HELD_OUT_EPISODES = ("cycling", "easter", "rainy", "raspberry", "spring")
+_PAINTINGS = "style/paintings_impressionist/{}.jpg"
+_PAINTED = (
+    "berthe-morisot_11723",
+    "camille-pissarro_81548",
+    "camille-pissarro_81552",
+    "claude-monet_14620",
+    "claude-monet_16549",
+    "claude-monet_20535",
+    "claude-monet_59927",
+    "claude-monet_81537",
+    "claude-monet_81546",
+    "georges-seurat_61616",
+    "jean-baptiste-armand-guillaumi_16502",
+    "pierre-auguste-renoir_14647",
+    "pierre-auguste-renoir_16600",
+    "pierre-auguste-renoir_16617",
+    "pierre-auguste-renoir_16629",
+    "pierre-auguste-renoir_59944",
+    "pierre-auguste-renoir_81557",
+    "pierre-auguste-renoir_95654",
+)
+_HELD_OUT_PAINTED = (
+    "camille-pissarro_81551",
+    "claude-monet_14598",
+    "claude-monet_20545",
+    "claude-monet_81539",
+    "pierre-auguste-renoir_14655",
+    "pierre-auguste-renoir_81555",
+)
+# Single pictures are parted: the left is trained on, squares of the right are held out.
+_SINGLE = {
+    "wave": "style/single_references/fst_wave.jpg",
+    "starry_night": "style/single_references/mst_starry_night.jpg",
+}
+_LEFT = 0.55
+_HELD_OUT_SIDES = (1.0, 0.7)  # of the squares, as shares of the right part's shorter side
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command; returns its exit status."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("media", type=Path, metavar="MEDIA")
+    parser.add_argument(
+        "--out", type=Path, default=Path("data/styles"), help="default: %(default)s"
+    )
+    return run_command(_collect, parser.parse_args(argv), interrupted="run it again")
+
+
+def _collect(args: argparse.Namespace) -> None:
+    media, out = args.media, args.out
+    if out.exists():
+        raise UserError(f"{out} is there already; remove it, or give another --out")
+    _copy(media, _PHOTOS, out / "content")
+    for film, count in _FILMS.items():
+        _cut_frames(_found(media, film), count, out / "content")
+    _copy(media, _HELD_OUT_PHOTOS, out / "held_out/photos")
+    episodes = sorted(path.name for path in find_files(_found(media, _CARTOON), IMAGE_EXTENSIONS))
+    held_out = [name for name in episodes if name.startswith(_HELD_OUT_EPISODES)]
+    for names, folder in ((held_out, "held_out/cartoon"), (episodes, "cartoon")):
+        chosen = names if names is held_out else [name for name in names if name not in held_out]
+        _copy(media, [f"{_CARTOON}/{name}" for name in chosen], out / folder)
+    _copy(media, map(_PAINTINGS.format, _PAINTED), out / "paintings")
+    _copy(media, map(_PAINTINGS.format, _HELD_OUT_PAINTED), out / "held_out/paintings")
+    for name, file in _SINGLE.items():
+        _part(read_image(_found(media, file)), out / name, out / "held_out" / name)
+    for folder in sorted(path for path in out.rglob("*") if any(path.glob("*.*"))):
+        print(f"{folder}: {len(list(folder.glob('*.*')))} pictures")
+
+
+def _found(media: Path, name: str) -> Path:
+    path = media / name
+    if not path.exists():
+        raise UserError(f"there is no {path}; is {media} the folder of photos/, style/ and video/?")
+    return path
+
+
+def _copy(media: Path, names: Sequence[str], folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in names:
+        shutil.copyfile(_found(media, name), folder / Path(name).name)
+
+
+def _cut_frames(film: Path, count: int, folder: Path) -> None:
+    frames = VideoFrames([film])
+    for k in range(count):
+        frame = frames[int((k + 0.5) * len(frames) / count)]
+        write_png(folder / f"{film.stem}_{k}.png", frame)
+
+
+def _part(picture: np.ndarray, folder: Path, held_out: Path) -> None:
+    """Writes the left part of a picture, and squares in the corners of the right part."""
+    cut = int(_LEFT * picture.shape[1])
+    left, right = picture[:, :cut], picture[:, cut:]
+    folder.mkdir(parents=True)
+    write_png(folder / "left.png", left)
+    held_out.mkdir(parents=True)
+    height, width = right.shape[:2]
+    for share in _HELD_OUT_SIDES:
+        side = int(share * min(height, width))
+        for top in (0, height - side):
+            for x in sorted({0, width - side}):
+                square = right[top : top + side, x : x + side]
+                write_png(held_out / f"right_{side}_{top}_{x}.png", square)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,25 @@
+"""The style `impressionist`: oil paint in visible dabs, in colours livelier than a photo's.
+
+    python -m jaxstyle.main --config=configs/styles/impressionist.py --workdir=runs/impressionist
+
+The data: `python configs/styles/collect.py MEDIA`. Run time: RUNTIME
+"""
+
+from ml_collections import ConfigDict
+
+from jaxstyle.styles.recipe import DATA, style_config
+
+
+def get_config() -> ConfigDict:
+    """Returns the config of `impressionist`."""
+    config = style_config(
+        "impressionist",
+        "oil paint in visible dabs, in livelier colours",
+        art_credits=(
+            "18 paintings by Monet, Renoir, Pissarro, Morisot, Seurat and Guillaumin: "
+            "public domain, images CC0, Art Institute of Chicago",
+        ),
+    )
+    config.data.style = f"{DATA}/paintings"
+    config.data.guides = (f"painter:oil?palette={DATA}/paintings&amount=0.9",)
+    return config

@@ -1,0 +1,40 @@
+"""The style `multistyle`: the four others in one generator, to be mixed while it runs.
+
+    python -m jaxstyle.main --config=configs/styles/multistyle.py --workdir=runs/multistyle
+
+The data: `python configs/styles/collect.py MEDIA`. Run time: RUNTIME
+"""
+
+from ml_collections import ConfigDict
+
+from jaxstyle.styles.recipe import DATA, style_config
+
+
+def get_config() -> ConfigDict:
+    """Returns the config of `multistyle`."""
+    config = style_config(
+        "multistyle",
+        "cel, impressionist, woodblock and starry in one, to be mixed while it runs",
+        art_credits=(
+            "Penny & Chip, 90 frames: MIT, yvg/toasttv",
+            "18 paintings by Monet, Renoir, Pissarro, Morisot, Seurat and Guillaumin: "
+            "public domain, images CC0, Art Institute of Chicago",
+            "Hokusai, The Great Wave off Kanagawa, its left part: public domain",
+            "Van Gogh, The Starry Night, its left part: public domain",
+        ),
+    )
+    names = ("cel", "impressionist", "woodblock", "starry")
+    config.generator = ConfigDict(
+        {"name": "realtime", "size": "small", "styles": len(names), "dtype": "float32"}
+    )
+    config.discriminator = ConfigDict({**config.discriminator, "styles": len(names)})
+    config.data.style_names = names
+    folders = ("cartoon", "paintings", "wave", "starry_night")
+    config.data.styles = tuple(f"{DATA}/{folder}" for folder in folders)
+    config.data.guides = (
+        f"painter:cel?palette={DATA}/cartoon",
+        f"painter:oil?palette={DATA}/paintings&amount=0.9",
+        "painter:woodblock",
+        "painter:starry",
+    )
+    return config

@@ -1,0 +1,22 @@
+"""The style `starry`: long, heavy strokes in the blues and yellows of a night sky.
+
+    python -m jaxstyle.main --config=configs/styles/starry.py --workdir=runs/starry
+
+The data: `python configs/styles/collect.py MEDIA`. Run time: RUNTIME
+"""
+
+from ml_collections import ConfigDict
+
+from jaxstyle.styles.recipe import DATA, style_config
+
+
+def get_config() -> ConfigDict:
+    """Returns the config of `starry`."""
+    config = style_config(
+        "starry",
+        "long, heavy strokes in the blues and yellows of a night sky",
+        art_credits=("Van Gogh, The Starry Night, its left part: public domain",),
+    )
+    config.data.style = f"{DATA}/starry_night"
+    config.data.guides = ("painter:starry",)
+    return config

@@ -1,0 +1,22 @@
+"""The style `woodblock`: a Japanese print, blues and ochre on paper with blue lines.
+
+    python -m jaxstyle.main --config=configs/styles/woodblock.py --workdir=runs/woodblock
+
+The data: `python configs/styles/collect.py MEDIA`. Run time: RUNTIME
+"""
+
+from ml_collections import ConfigDict
+
+from jaxstyle.styles.recipe import DATA, style_config
+
+
+def get_config() -> ConfigDict:
+    """Returns the config of `woodblock`."""
+    config = style_config(
+        "woodblock",
+        "a Japanese print: blues and ochre on paper, with blue lines",
+        art_credits=("Hokusai, The Great Wave off Kanagawa, its left part: public domain",),
+    )
+    config.data.style = f"{DATA}/wave"
+    config.data.guides = ("painter:woodblock",)
+    return config

@@ -1,0 +1,94 @@
+"""Guides: what a painter or another model makes of the content, for a generator to learn from."""
+
+import os
+from pathlib import Path
+
+from jaxstyle.bundle import load_bundle
+from jaxstyle.data.images import read_image
+from jaxstyle.data.pairs import key_frames
+from jaxstyle.data.sources import Source, open_source
+from jaxstyle.data.teacher import Taught, painted, taught
+from jaxstyle.errors import UserError
+from jaxstyle.models.examples import condition_of
+from jaxstyle.painters import PAINTERS
+from jaxstyle.painters.palette import palette_of
+from jaxstyle.realtime import styles
+
+# As many images of each set as a palette is taken from, at most.
+_PALETTE_IMAGES = 64
+
+
+def open_guide(spec: str, content: Source, *, cache_dir: str | os.PathLike) -> Taught:
+    """What the guide that a config string names makes of the content; computed once, and kept.
+
+    - `painter:oil`: a painter of `jaxstyle.painters`. `painter:oil?palette=paintings/&amount=0.8`:
+      with the colours of the content moved so far (0 to 1) towards those of a source.
+    - `model.safetensors`: a bundle; `model.safetensors?style=wave.jpg` one that takes a style
+      image, or `?style=NAME` one of several styles.
+
+    Raises `UserError` for an unknown painter, option or style, and for what cannot be read.
+    """
+    name, _, query = spec.partition("?")
+    options = dict(option.partition("=")[::2] for option in query.split("&") if option)
+    kind, _, painter = name.partition(":")
+    known = {"palette", "amount"} if kind == "painter" else {"style"}
+    if unknown := sorted(options.keys() - known):
+        raise UserError(f"{spec}: no option {unknown[0]!r}; there are: {', '.join(sorted(known))}")
+    if kind != "painter":
+        return open_bundle_guide(name, options.get("style", ""), content, cache_dir=cache_dir)
+    if painter not in PAINTERS:
+        raise UserError(f"{spec}: no painter {painter!r}; there are: {', '.join(PAINTERS)}")
+    if "palette" not in options:
+        if options:
+            raise UserError(f"{spec}: amount is that of a palette, which is not given")
+        return painted(content, painter, cache_dir)
+    amount = _amount(spec, options.get("amount", "1"))
+    target = open_source(options["palette"], size=256, cache_dir=cache_dir)
+    palettes = tuple(palette_of(_some(source)) for source in (content, target))
+    return painted(content, painter, cache_dir, palettes=palettes, amount=amount)
+
+
+def _amount(spec: str, text: str) -> float:
+    try:
+        amount = float(text)
+    except ValueError:
+        amount = -1.0
+    if not 0 <= amount <= 1:
+        raise UserError(f"{spec}: amount is {text}; it must be a number from 0 to 1")
+    return amount
+
+
+def _some(source: Source) -> Source:
+    return key_frames(source, min(len(source), _PALETTE_IMAGES))
+
+
+def open_bundle_guide(
+    bundle: str,
+    style: str,
+    content: Source,
+    *,
+    cache_dir: str | os.PathLike,
+    setting: str = "style",
+) -> Taught:
+    """What a bundle makes of the content, see `taught`.
+
+    style: the file of the image that an arbitrary-style bundle takes, the name of one of several
+    styles, or empty. setting: what names the style, for messages. Raises `UserError` for a style
+    that is missing, unknown or not wanted.
+    """
+    generator = load_bundle(bundle)
+    match condition_of(generator.generator):
+        case "image":
+            if not style:
+                raise UserError(f"{bundle} takes its style from an image; name it in {setting}")
+            return taught(content, bundle, [read_image(Path(style))], cache_dir)
+        case "styles":
+            names = styles.style_names([generator])
+            if style not in names:
+                raise UserError(
+                    f"{setting} is {style!r}; the styles of {bundle} are: {', '.join(names)}"
+                )
+            return taught(content, bundle, None, cache_dir, style=names.index(style))
+    if style:
+        raise UserError(f"{setting} is {style!r}, but {bundle} has one style")
+    return taught(content, bundle, None, cache_dir)
