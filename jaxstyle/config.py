@@ -294,6 +294,10 @@ def _check_data(data: ConfigDict) -> None:
     if data.teacher_style:
         given = bool(data.teacher)
         _require(given, "data.teacher_style", data.teacher_style, "empty without data.teacher")
+    if data.content_sides:
+        # The style would have to be scaled with it.
+        setting = "data.content_sides"
+        _require(not data.paired, setting, data.content_sides, "empty where data are paired")
     if data.style_names:
         named = bool(data.styles)
         _require(named, "data.style_names", data.style_names, "empty without data.styles")

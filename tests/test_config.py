@@ -47,6 +47,8 @@ ROUND_SCHEDULE = ((0.0, 0.0), (0.1, 1.0), (1.0, 0.0))
         ("image_size", 32),
         ("ema_decay", 0.0),
         ("data.crop_scale", (1.0, 1.0)),
+        ("data.guides", ("painter:oil",)),
+        ("data.content_sides", (256, 480)),
         ("losses.color.schedule", ROUND_SCHEDULE),
         ("losses.r1.every", 1),
         ("initial_steps", 100),
@@ -80,10 +82,13 @@ def test_sound_values_pass(name, value):
         ("data.key_frames", (-1, 3)),
         ("data.teacher_style", ("picture.png",)),
         ("data.style_names", (("one",),)),
+        ("data.guides", (("painter:oil", "painter:cel"),)),
+        ("data.content_sides", ((255,), (256, 320.0), ("256",))),
         ("losses.adversarial.pool", (2,)),
         ("losses.adversarial.grey_weight", (-1.0,)),
         ("losses.color.space", ("hsv",)),
-        ("losses.perceptual.target", ("style", "neither")),
+        ("losses.perceptual.target", ("style", "guide", "neither")),
+        ("losses.lpips.target", ("guide", "support")),
         ("losses.perceptual.layers", ((), (3,))),
         ("losses.gram.layer_weights", ((1.0, 2.0),)),
         ("losses.support.color", (-1.0,)),
@@ -135,6 +140,35 @@ def test_a_paired_loss_needs_paired_data():
     check_config(changed(**{"losses.paired_l1.weight": 1.0, "data.paired": True}))
     with pytest.raises(UserError, match=r"data\.paired is False"):
         check_config(changed(**{"losses.paired_l1.weight": 1.0}))
+
+
+def test_guides_are_what_paired_losses_compare_with():
+    guided = {"data.guides": ("painter:oil",), "losses.paired_gradient.weight": 1.0}
+    check_config(changed(**guided))
+    check_config(changed(**guided, **{"losses.perceptual.target": "guide", "data.key_frames": 9}))
+    with pytest.raises(UserError, match=r"losses\.perceptual\.target is style"):
+        check_config(changed(**guided, **{"losses.perceptual.target": "style"}))
+
+
+@pytest.mark.parametrize("given", [{"data.paired": True}, {"data.teacher": "slow.safetensors"}])
+def test_guides_are_for_content_that_has_no_partner(given):
+    with pytest.raises(UserError, match=r"data\.guides is .* empty where data are paired or have"):
+        check_config(changed(**given, **{"data.guides": ("painter:oil",)}))
+
+
+def test_each_style_has_a_guide_or_none_has():
+    styles = {"data.styles": ("paintings/", "prints/")}
+    check_config(changed(**styles))
+    check_config(changed(**styles, **{"data.guides": ("painter:oil", "painter:woodblock")}))
+    with pytest.raises(UserError, match=r"data\.guides is .* must be 2, one for each style"):
+        check_config(changed(**styles, **{"data.guides": ("painter:oil",)}))
+
+
+def test_content_of_pairs_is_not_scaled_alone():
+    sides = {"data.content_sides": (256, 480)}
+    check_config(changed(**sides, **{"data.teacher": "slow.safetensors"}))
+    with pytest.raises(UserError, match=r"data\.content_sides is .* empty where data are paired"):
+        check_config(changed(**sides, **{"data.paired": True}))
 
 
 def test_keys_are_checked_at_every_depth():

@@ -348,6 +348,27 @@ def test_a_pair_is_flipped_alike(all_terms, larger_batch):
         assert step(state, mirrored)[1]["g/paired_l1"] > 0.1
 
 
+def test_a_guide_is_flipped_with_its_content_and_not_with_its_style(plain):
+    pictures = np.random.default_rng(2).integers(0, 256, (32, 8, 8, 3), np.uint8)
+    batch = dict.fromkeys(("content", "guide", "style"), pictures)
+    draw = (jnp.arange(32), jax.random.key(3), plain.networks)
+    config = tiny(**{"data.guides": ("painter:oil",), "data.brightness": 0.5})
+    images = steps._augment(batch, *draw, config)
+    flipped = {
+        name: [
+            np.allclose((shown + 1) * 127.5, picture[:, ::-1], atol=0.01)
+            for shown, picture in zip(images[name], pictures, strict=True)
+        ]
+        for name in ("guide", "style")
+    }
+    assert flipped["guide"] != flipped["style"]
+    assert 4 < sum(flipped["guide"]) < 28
+    # Its colours are the painter's, whatever has become of those of the content.
+    content = steps._augment(batch, *draw, tiny())["content"]
+    np.testing.assert_array_equal(images["guide"], content)
+    assert np.abs(images["content"] - content).max() > 0.1
+
+
 @pytest.mark.parametrize("kind", adversarial.KINDS)
 def test_every_kind_of_adversarial_loss_trains(kind, plain, batch):
     trainer = Trainer(tiny(**{"losses.adversarial.kind": kind}), plain.initial)

@@ -11,7 +11,8 @@ from jaxstyle.config import default_config
 from jaxstyle.errors import UserError
 from jaxstyle.models import build_generator
 from jaxstyle.models.examples import init_parameters
-from jaxstyle.training_data import open_training_data, style_names
+from jaxstyle.painters import PAINTERS
+from jaxstyle.training_data import load_batches, open_training_data, style_names
 
 
 @pytest.fixture
@@ -31,31 +32,34 @@ def opened(needs_content=True, **data):
     return open_training_data(FrozenConfigDict(config), needs_content=needs_content, say=print)
 
 
+def levels(source):
+    return [int(image[0, 0, 0]) for image in source]
+
+
 def test_a_few_painted_frames_are_the_pairs(folder):
-    content, style = opened(
-        content=str(folder / "frames"), style=str(folder / "painted"), paired=True
-    )
-    assert [int(image[0, 0, 0]) for image in content] == [30, 90]
-    assert [int(image[0, 0, 0]) for image in style] == [130, 190]
+    sources = opened(content=str(folder / "frames"), style=str(folder / "painted"), paired=True)
+    assert levels(sources.content) == [30, 90]
+    assert levels(sources.style) == [130, 190]
 
 
 def test_key_frames_are_spread_over_the_content(folder):
     frames = str(folder / "frames")
-    content, style = opened(content=frames, style=frames, paired=True, key_frames=3)
-    assert [int(image[0, 0, 0]) for image in content] == [0, 60, 110]
-    assert [int(image[0, 0, 0]) for image in style] == [0, 60, 110]
+    sources = opened(content=frames, style=frames, paired=True, key_frames=3)
+    assert levels(sources.content) == levels(sources.style) == [0, 60, 110]
 
 
 def test_noise_needs_no_content(folder):
-    content, style = opened(needs_content=False, content="", style=str(folder / "frames"))
-    assert content is None
-    assert len(style) == 12
+    sources = opened(needs_content=False, content="", style=str(folder / "frames"))
+    assert sources.content is None
+    assert len(sources.style) == 12
+    assert sources.frame_counts() == {"content": 0, "style": 12}
 
 
 def test_several_styles_are_named_after_their_sources(folder):
     styles = (str(folder / "frames"), str(folder / "painted" / "*.png"))
-    _, found = opened(content=str(folder / "frames"), styles=styles)
-    assert [len(source) for source in found] == [12, 2]
+    sources = opened(content=str(folder / "frames"), styles=styles)
+    assert [len(source) for source in sources.style] == [12, 2]
+    assert sources.frame_counts() == {"content": 12, "style": 14}
     data = FrozenConfigDict({"styles": styles, "style_names": ()})
     assert style_names(data) == ["frames", "painted"]
     given = FrozenConfigDict({"styles": styles, "style_names": ("plain", "fancy")})
@@ -89,10 +93,10 @@ def test_a_teacher_paints_the_pairs(teachers):
     """A real-time generator of zeros leaves what it sees as it is."""
     frames = {"content": str(teachers / "frames"), "cache_dir": str(teachers / "cache")}
     for name, style in (("one", ""), ("three", "oil")):
-        content, style = opened(
+        sources = opened(
             **frames, teacher=str(teachers / f"{name}.safetensors"), teacher_style=style
         )
-        for image, painted in zip(content, style, strict=True):
+        for image, painted in zip(sources.content, sources.style, strict=True):
             np.testing.assert_allclose(painted, image, atol=1)
 
 
@@ -111,3 +115,67 @@ def test_the_style_of_a_teacher_is_asked_for_by_its_setting(teachers, teacher, s
             teacher=str(teachers / f"{teacher}.safetensors"),
             teacher_style=style,
         )
+
+
+@pytest.fixture
+def painters(monkeypatch):
+    """Two that are quick, whose results tell by whom they are, and of what."""
+    monkeypatch.setitem(PAINTERS, "negative", lambda image: 1 - image)
+    monkeypatch.setitem(PAINTERS, "dark", lambda image: image / 5)
+
+
+def test_each_style_has_a_guide_that_paints_the_content_at_every_scale(folder, painters):
+    frames = str(folder / "frames")
+    sources = opened(
+        content=frames,
+        styles=(str(folder / "painted"), frames),
+        guides=("painter:negative", "painter:dark"),
+        content_sides=(8, 16),
+        key_frames=2,
+        cache_dir=str(folder / "cache"),
+    )
+    assert [image.shape for image in sources.content] == 2 * [(8, 8, 3)] + 2 * [(16, 16, 3)]
+    assert levels(sources.content) == [0, 110, 0, 110]
+    negative, dark = sources.guides
+    assert levels(negative) == [255, 145, 255, 145]
+    assert levels(dark) == [0, 22, 0, 22]
+    assert negative[3].shape == (16, 16, 3)
+    assert sources.frame_counts() == {"content": 4, "style": 14}
+
+
+def test_batches_bring_the_guide_of_the_style_at_the_scale_of_the_content(folder, painters):
+    rng = np.random.default_rng(0)
+    (folder / "photos").mkdir()
+    for i in range(3):
+        pixels = rng.integers(0, 256, (40, 48, 3), np.uint8)
+        cv2.imwrite(str(folder / "photos" / f"{i}.png"), pixels)
+    config = default_config()
+    config.image_size, config.batch_size = 32, 4
+    config.data.update(
+        {
+            "content": str(folder / "photos"),
+            "styles": (str(folder / "frames"), str(folder / "painted")),
+            "guides": ("painter:negative", "painter:dark"),
+            "content_sides": (40,),
+            "cache_dir": str(folder / "cache"),
+        }
+    )
+    config = FrozenConfigDict(config)
+    sources = open_training_data(config, needs_content=True, say=print)
+    batches = load_batches(config, sources)
+    batch = next(batches)
+    batches.close()
+    assert batch["style_label"].tolist() == [0, 1, 0, 1]
+    for content, guide, label in zip(
+        batch["content"], batch["guide"], batch["style_label"], strict=True
+    ):
+        windows = np.lib.stride_tricks.sliding_window_view(sources.content, (32, 32), axis=(1, 2))
+        assert (windows == content.transpose(2, 0, 1)).all(axis=(3, 4, 5)).any()
+        expected = np.rint(content / 5) if label else 255 - content.astype(int)
+        np.testing.assert_array_equal(guide, expected)
+
+
+def test_noise_cannot_be_guided(folder, painters):
+    frames = str(folder / "frames")
+    with pytest.raises(UserError, match=r"config\.data\.guides is for generators that take images"):
+        opened(needs_content=False, style=frames, guides=("painter:dark",))

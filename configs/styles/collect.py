@@ -9,7 +9,7 @@ sources and licences are in the model card, docs/styles.md.
 import argparse
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -84,7 +84,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--out", type=Path, default=Path("data/styles"), help="default: %(default)s"
     )
-    return run_command(_collect, parser.parse_args(argv), interrupted="run it again")
+    args = parser.parse_args(argv)
+    return run_command(_collect, args, interrupted=f"remove {args.out} and run it again")
 
 
 def _collect(args: argparse.Namespace) -> None:
@@ -115,7 +116,7 @@ def _found(media: Path, name: str) -> Path:
     return path
 
 
-def _copy(media: Path, names: Sequence[str], folder: Path) -> None:
+def _copy(media: Path, names: Iterable[str], folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for name in names:
         shutil.copyfile(_found(media, name), folder / Path(name).name)

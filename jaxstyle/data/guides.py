@@ -38,10 +38,10 @@ def open_guide(spec: str, content: Source, *, cache_dir: str | os.PathLike) -> T
         return open_bundle_guide(name, options.get("style", ""), content, cache_dir=cache_dir)
     if painter not in PAINTERS:
         raise UserError(f"{spec}: no painter {painter!r}; there are: {', '.join(PAINTERS)}")
-    if "palette" not in options:
-        if options:
-            raise UserError(f"{spec}: amount is that of a palette, which is not given")
+    if not options:
         return painted(content, painter, cache_dir)
+    if not options.get("palette"):
+        raise UserError(f"{spec}: name the pictures whose colours it takes, palette=FOLDER")
     amount = _amount(spec, options.get("amount", "1"))
     target = open_source(options["palette"], size=256, cache_dir=cache_dir)
     palettes = tuple(palette_of(_some(source)) for source in (content, target))

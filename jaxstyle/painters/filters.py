@@ -114,7 +114,7 @@ def lines(
 
 
 def flat_tones(values: np.ndarray, count: int, sharpness: float) -> np.ndarray:
-    """Values in [0, 1] drawn towards `count` tones, the steps between them soft.
+    """Values in [0, 1] drawn towards the tones 0, 1/count, ... 1, the steps between them soft.
 
     Soft quantisation as in Winnemoeller et al. 2006: steps that are hard flicker in a film.
     """
@@ -141,7 +141,7 @@ def anisotropic_kuwahara(image: np.ndarray, radius: float, sharpness: float = 8.
 def _kuwahara(image, along_x, along_y, anisotropy, radius, sharpness):
     channels = image.transpose(2, 0, 1)
     # The ellipse is at most half as long again as a circle of that radius, and two thirds as wide.
-    stretch = 1 + 0.5 * anisotropy
+    stretch = 1 + 0.5 * anisotropy[None]
     to_long = jnp.stack([along_x, along_y]) / (radius * stretch)
     to_short = jnp.stack([-along_y, along_x]) * (stretch / radius)
     reach = int(np.ceil(1.5 * radius))
@@ -161,12 +161,12 @@ def _kuwahara(image, along_x, along_y, anisotropy, radius, sharpness):
         diagonal = four_sectors((u - v) * np.sqrt(0.5), (u + v) * np.sqrt(0.5))
         sectors = jnp.stack([*four_sectors(u, v), *diagonal])
         weight = jnp.where(distance <= 1, jnp.exp(-3.125 * distance), 0)
-        sectors *= weight / jnp.maximum(sectors.sum(axis=0), 1e-12)
+        sectors *= (weight / jnp.maximum(sectors.sum(axis=0), 1e-12))[None]
         start = (0, reach + dy.astype(int), reach + dx.astype(int))
         colours = lax.dynamic_slice(padded, start, channels.shape)
         squares = jnp.square(colours).sum(axis=0, keepdims=True)
         values = jnp.concatenate([jnp.ones_like(squares), colours, squares])
-        return sums + sectors[:, None] * values, None
+        return sums + sectors[:, None] * values[None], None
 
     # Every second pixel, as on a chessboard: half the time, and no difference to be seen.
     offsets = np.mgrid[-reach : reach + 1, -reach : reach + 1].reshape(2, -1).T
@@ -179,5 +179,5 @@ def _kuwahara(image, along_x, along_y, anisotropy, radius, sharpness):
     variance = jnp.maximum(squares - jnp.square(means).sum(axis=1), 0)
     # Kyprianidis et al. count in levels of 255.
     weight = 1 / (1 + (255.0 * 255.0 * variance) ** (sharpness / 2))
-    painted = (weight[:, None] * means).sum(axis=0) / weight.sum(axis=0)
+    painted = (weight[:, None] * means).sum(axis=0) / weight.sum(axis=0, keepdims=True)
     return painted.transpose(1, 2, 0)

@@ -113,6 +113,97 @@ def test_pairs_that_do_not_match_are_refused():
     loader.close()
 
 
+def guided(styles=2, count=5):
+    """Content whose pixels know where they are and whose; guide k is what its negative is, less k;
+    the pictures of style k are of value 100 + k."""
+    content = gradients(count)
+    return {
+        "content": content,
+        "style": [flat_images(3 + k, first=100) for k in range(styles)],
+        "guides": [[255 - k - image for image in content] for k in range(styles)],
+    }
+
+
+def test_the_guide_gets_the_crop_of_its_content_and_a_label_its_own_guide():
+    sources = guided()
+    for k, style in enumerate(sources["style"]):
+        style[:] = flat_images(len(style), first=100 * (k + 1))
+    loader = make_loader(**sources, edge_smoothing=True, **OPTIONS | {"batch_size": 4})
+    batches = take(loader, 5)
+    loader.close()
+    assert set(batches[0]) == {"content", "guide", "style", "style_label", "style_smooth"}
+    for batch in batches:
+        assert batch["style_label"].tolist() == [0, 1, 0, 1]
+        labels = batch["style_label"].reshape(-1, 1, 1, 1)
+        # Resampling rounds each side on its own.
+        negative = 255 - labels - batch["guide"].astype(int)
+        assert np.abs(batch["content"] - negative).max() <= 1
+        assert (batch["style"] // 100 == labels + 1).all()
+    for label in (0, 1):
+        shown = [batch["content"][i, 0, 0, 2] for batch in batches for i in (label, label + 2)]
+        # Every style sees all of the content before any of it comes again, each in its own order.
+        assert sorted(shown[:5]) == sorted(shown[5:]) == list(range(5))
+
+
+def test_one_style_with_a_guide_has_no_label():
+    loader = make_loader(**guided(styles=1), **OPTIONS)
+    batch = next(loader)
+    loader.close()
+    assert set(batch) == {"content", "guide", "style"}
+    assert np.abs(255 - batch["guide"].astype(int) - batch["content"]).max() <= 1
+
+
+def test_native_crops_keep_the_scale_of_the_content_and_its_guide():
+    loader = make_loader(**guided(styles=1), native_content=True, **OPTIONS | {"image_size": 36})
+    for batch in take(loader, 4):
+        for axis, channel in ((1, 0), (2, 1)):
+            places = batch["content"][..., channel].astype(int)
+            assert (np.diff(places, axis=axis) == 1).all()
+        np.testing.assert_array_equal(batch["guide"], 255 - batch["content"])
+    loader.close()
+
+
+def test_without_guides_too_only_the_content_is_cut_at_its_own_scale():
+    loader = make_loader(gradients(3), gradients(3), native_content=True, **OPTIONS)
+    batch = next(loader)
+    loader.close()
+    steps = {name: np.diff(batch[name][..., 0].astype(int), axis=1).mean() for name in batch}
+    assert steps["content"] == 1
+    assert steps["style"] > 2  # of 20 to 40 pixels, 8 are made
+
+
+def test_content_too_small_to_be_cut_at_its_own_scale_is_refused():
+    options = OPTIONS | {"image_size": 41}
+    loader = make_loader(**guided(styles=1), native_content=True, **options)
+    with pytest.raises(UserError, match="an image of 60x40 is too small to cut 41 out of"):
+        next(loader)
+    loader.close()
+
+
+def test_guides_that_do_not_fit_are_refused():
+    sources = guided()
+    with pytest.raises(ValueError, match="1 guides for 2 styles"):
+        make_loader(**sources | {"guides": sources["guides"][:1]}, **OPTIONS)
+    with pytest.raises(UserError, match="5 content and 4 style"):
+        make_loader(**sources | {"guides": [g[:4] for g in sources["guides"]]}, **OPTIONS)
+
+
+def test_guided_batches_resume_and_processes_share_them():
+    options = OPTIONS | {"batch_size": 6, "native_content": True}
+    through = make_loader(**guided(), **options)
+    expected = take(through, 4)
+    through.close()
+    parts = []
+    for index in range(2):
+        loader = make_loader(**guided(), process_index=index, process_count=2, **options)
+        loader.set_state({"next_batch": 2})
+        parts.append(take(loader, 2))
+        loader.close()
+    for batch, first, second in zip(expected[2:], *parts, strict=True):
+        together = {name: np.concatenate([first[name], second[name]]) for name in batch}
+        assert_equal_batches([together], [batch])
+
+
 def test_without_content_batches_hold_style_only():
     style = flat_images(6, first=100)
     loader = make_loader(None, style, edge_smoothing=True, **OPTIONS)

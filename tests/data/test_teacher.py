@@ -8,10 +8,11 @@ from jaxstyle.bundle import save_bundle
 from jaxstyle.data import teacher
 from jaxstyle.data.images import read_image
 from jaxstyle.data.loader import make_loader
-from jaxstyle.data.teacher import taught
+from jaxstyle.data.teacher import painted, taught
 from jaxstyle.errors import UserError
 from jaxstyle.models import build_generator
 from jaxstyle.models.examples import init_parameters
+from jaxstyle.painters.palette import palette_of
 
 TINY = {"name": "realtime", "size": "tiny", "dtype": "float32"}
 
@@ -156,3 +157,32 @@ def test_style_images_tell_results_apart(tmp_path, bundle, monkeypatch):
 def test_a_teacher_that_is_not_there_is_refused(tmp_path):
     with pytest.raises(UserError, match="no model at"):
         taught(images(1), tmp_path / "none.safetensors", None, tmp_path)
+
+
+def test_a_painters_results_are_kept_by_what_they_depend_on(tmp_path, monkeypatch):
+    calls = []
+
+    def half(image):
+        calls.append(image.dtype)
+        return image / 2
+
+    monkeypatch.setattr("jaxstyle.painters.PAINTERS", {"half": half, "other": half})
+    frames = images(2)
+    found = painted([*frames, frames[0]], "half", tmp_path)
+    assert calls == [np.float32, np.float32], "a frame that occurs twice is painted once"
+    for frame, image in zip(frames, found, strict=False):
+        assert np.abs(image - frame / 2).max() <= 0.5
+    assert painted(frames, "half", tmp_path).paths == found.paths[:2]
+    assert len(calls) == 2
+    palettes = palette_of(frames[:1]), palette_of(frames[1:])
+    for settings in (
+        {"palettes": palettes},
+        {"palettes": palettes, "amount": 0.5},
+        {"palettes": palettes[::-1], "amount": 0.5},
+    ):
+        painted(frames[:1], "half", tmp_path, **settings)
+    painted(frames[:1], "other", tmp_path)
+    # What a painter paints has changed.
+    monkeypatch.setattr("jaxstyle.painters.VERSION", -1)
+    painted(frames[:1], "half", tmp_path)
+    assert len(calls) == 7

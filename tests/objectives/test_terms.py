@@ -168,6 +168,16 @@ def test_a_conditional_discriminator_sees_content_and_result_side_by_side(images
     np.testing.assert_allclose(found["real"], jnp.square(logits - 1).mean(), rtol=1e-5)
 
 
+def test_paired_terms_compare_with_the_guide_where_there_is_one(images):
+    changes = {"losses.paired_l1.weight": 1.0, "losses.paired_gradient.weight": 1.0}
+    guide = images["content"][:, ::-1] / 2
+    terms, outputs = terms_of(players_of(config_with(**changes)), images | {"guide": guide})
+    difference = np.asarray(outputs.fake - guide)
+    np.testing.assert_allclose(terms["paired_l1"], np.abs(difference).mean(), rtol=1e-5)
+    gradients = [np.abs(np.diff(difference, axis=axis)).mean() for axis in (1, 2)]
+    np.testing.assert_allclose(terms["paired_gradient"], sum(gradients), rtol=1e-4)
+
+
 def test_animegan2s_discriminator_rejects_grey_and_smooth_frames(images):
     changes = {
         "losses.adversarial.weight": 1.0,

@@ -1,0 +1,188 @@
+import cv2
+import numpy as np
+import pytest
+
+from jaxstyle.painters import filters
+
+INSIDE = (slice(10, -10), slice(10, -10))
+
+
+def stripes(degrees, period=12, height=48, width=56):
+    """Waves of grey that run along a direction, clockwise from the right, for y points down."""
+    y, x = np.mgrid[0:height, 0:width]
+    angle = np.deg2rad(degrees)
+    across = np.cos(angle) * y - np.sin(angle) * x
+    wave = 0.5 + 0.4 * np.sin(2 * np.pi * across / period)
+    return np.repeat(wave[..., None], 3, axis=-1).astype(np.float32)
+
+
+def noise(shape, strength):
+    return np.random.default_rng(0).normal(0, strength, shape).astype(np.float32)
+
+
+@pytest.mark.parametrize("degrees", [0, 30, 80, 100, 135])
+def test_the_orientation_of_stripes_is_along_them(degrees):
+    flow = filters.orientation(stripes(degrees))
+    angle = np.deg2rad(degrees)
+    along = np.abs(flow.x * np.cos(angle) + flow.y * np.sin(angle))
+    assert along[INSIDE].min() > 0.999
+    assert flow.anisotropy[INSIDE].min() > 0.99
+    assert all(part.shape == (48, 56) and part.dtype == np.float32 for part in flow)
+
+
+def test_where_nothing_runs_there_is_a_direction_of_no_weight():
+    flow = filters.orientation(np.full((20, 24, 3), 0.4, np.float32))
+    np.testing.assert_array_equal(flow.anisotropy, 0)
+    np.testing.assert_array_equal(np.hypot(flow.x, flow.y), 1)
+    grain = filters.orientation(0.5 + noise((48, 56, 3), 0.1), sigma=6.0)
+    assert grain.anisotropy.mean() < 0.3
+
+
+def test_bilateral_smooths_texture_and_keeps_an_edge():
+    clean = np.full((32, 40, 3), 0.25, np.float32)
+    clean[:, 20:] = 0.75
+    once, often = (
+        filters.bilateral(clean + noise(clean.shape, 0.02), times=times) for times in (1, 4)
+    )
+    left = (slice(4, -4), slice(4, 20))
+    assert often[left].std() < once[left].std() < 0.01
+    assert np.abs(often - clean).max() < 0.03
+
+
+def test_smoothing_along_stripes_keeps_them_and_blurs_noise():
+    clean = stripes(30)
+    flow = filters.orientation(clean)
+    grain = noise(clean.shape, 0.1)
+    smooth = filters.smooth_along(clean, flow, sigma=4.0)
+    assert np.abs(smooth - clean)[INSIDE].max() < 0.06
+    left = filters.smooth_along(clean + grain, flow, sigma=4.0) - smooth
+    # Nine pixels' worth of independent noise and more, along each path.
+    assert left[INSIDE].std() < 0.1 / 3
+    np.testing.assert_allclose(
+        filters.smooth_along(clean[..., 0], flow, sigma=4.0), smooth[..., 0], atol=1e-6
+    )
+
+
+def test_smoothing_is_a_weighted_mean_of_a_straight_path():
+    """Where the flow goes right everywhere, a row is blurred by the Gaussian's weights."""
+    row = np.random.default_rng(1).uniform(size=41).astype(np.float32)
+    image = np.repeat(row[None], 9, axis=0)
+    flow = filters.Orientation(np.ones_like(image), np.zeros_like(image), np.ones_like(image))
+    weights = np.exp(-(np.arange(-5, 6) ** 2) / (2 * 2.0**2))
+    expected = np.convolve(row, weights / weights.sum(), mode="valid")
+    found = filters.smooth_along(image, flow, sigma=2.0, length=5)
+    np.testing.assert_allclose(found[4, 5:-5], expected, atol=1e-5)
+
+
+def test_a_path_does_not_turn_back_where_a_direction_changes_its_sign():
+    """A direction and its opposite are the same."""
+    image = np.random.default_rng(2).uniform(size=(24, 24)).astype(np.float32)
+    right = filters.Orientation(np.ones_like(image), np.zeros_like(image), np.ones_like(image))
+    signs = np.where(np.arange(24) % 2, -1, 1).astype(np.float32)[None]
+    mixed = right._replace(x=right.x * signs)
+    np.testing.assert_allclose(
+        filters.smooth_along(image, mixed, sigma=3.0)[:, 9:-9],
+        filters.smooth_along(image, right, sigma=3.0)[:, 9:-9],
+        atol=1e-6,
+    )
+
+
+def test_a_disc_is_outlined_and_nothing_else_is():
+    size, radius, centre = 64, 18, np.array([31.3, 32.6])
+    y, x = np.mgrid[0:size, 0:size]
+    distance = np.hypot(y - centre[0], x - centre[1])
+    disc = np.clip(radius + 0.5 - distance, 0, 1).astype(np.float32)
+    image = np.repeat(disc[..., None], 3, axis=-1)
+    found = filters.lines(image, sigma=1.2, tau=0.985, threshold=-0.009, sharpness=110)
+    assert found.shape == (size, size)
+    np.testing.assert_allclose(found[np.abs(distance - radius) > 9], 1, atol=1e-6)
+    angle = np.arctan2(y - centre[0], x - centre[1])
+    for direction in np.linspace(-np.pi, np.pi, 36, endpoint=False):
+        contour = (np.abs(angle - direction) < 0.1) & (np.abs(distance - radius) < 3)
+        assert found[contour].min() < 0.1
+
+
+def test_flat_tones_have_few_values_and_never_fall():
+    values = np.linspace(0, 1, 601)
+    flat = filters.flat_tones(values, 4, sharpness=6.0)
+    assert (np.diff(flat) >= 0).all()
+    np.testing.assert_allclose(flat[[0, -1]], [0, 1], atol=1e-6)
+    tones = np.round(4 * flat) / 4
+    # Most values are one of these tones, though they were spread evenly.
+    assert np.mean(np.abs(flat - tones) < 0.01) > 0.7
+    assert np.mean(np.abs(values - np.round(4 * values) / 4) < 0.01) < 0.1
+    # None is more than half a step away from what it was.
+    assert np.abs(flat - values).max() <= 0.5 / 4 + 1e-6
+
+
+def test_the_softest_tones_are_the_values_themselves():
+    values = np.linspace(0, 1, 101)
+    np.testing.assert_allclose(filters.flat_tones(values, 5, sharpness=0.01), values, atol=1e-5)
+
+
+# ---- Kuwahara, at one size and radius: it compiles for each --------------------------------------
+
+SIZE, RADIUS = 32, 4.0
+
+
+def kuwahara(image):
+    return filters.anisotropic_kuwahara(image, RADIUS)
+
+
+def kuwahara_at(image, y, x):
+    """The filter at a pixel away from the border, sector by sector as the papers define it."""
+    flow = filters.orientation(image)
+    along = np.array([flow.x[y, x], flow.y[y, x]], np.float64)
+    across = np.array([-along[1], along[0]])
+    stretch = 1 + 0.5 * flow.anisotropy[y, x]
+    reach = int(np.ceil(1.5 * RADIUS))
+    zeta = 2 / RADIUS
+    eta = (zeta + np.cos(np.pi / 8)) / np.sin(np.pi / 8) ** 2
+    samples = [[] for _ in range(8)]
+    for dy in range(-reach, reach + 1):
+        for dx in range(-reach, reach + 1):
+            u = along @ (dx, dy) / (RADIUS * stretch)
+            v = across @ (dx, dy) / (RADIUS / stretch)
+            on_the_board = (dx + dy) % 2 == 0 and dx * dx + dy * dy <= reach * reach
+            if u * u + v * v > 1 or not on_the_board:
+                continue
+            sectors = []
+            for k in range(8):
+                # The sector's own axis points along -v, as that of the first does.
+                turn = np.exp(-1j * np.pi * k / 4) * (u + 1j * v)
+                sectors.append(max(0, zeta + turn.real - eta * turn.imag**2) ** 2)
+            for k, share in enumerate(sectors):
+                weight = share / sum(sectors) * np.exp(-3.125 * (u * u + v * v))
+                samples[k].append((weight, image[y + dy, x + dx].astype(np.float64)))
+    means, counts = [], []
+    for sector in samples:
+        weights = np.array([weight for weight, _ in sector])
+        colours = np.array([colour for _, colour in sector])
+        mean = weights @ colours / weights.sum()
+        variance = (weights @ np.square(colours - mean)).sum() / weights.sum()
+        means.append(mean)
+        counts.append(1 / (1 + (255 * np.sqrt(variance)) ** 8))
+    return np.array(counts) @ means / sum(counts)
+
+
+def test_kuwahara_follows_its_definition():
+    blocks = np.random.default_rng(3).uniform(0.1, 0.9, (6, 6, 3)).astype(np.float32)
+    image = cv2.resize(blocks, (SIZE, SIZE), interpolation=cv2.INTER_CUBIC)
+    image += noise(image.shape, 0.02)
+    found = kuwahara(image)
+    for y, x in ((10, 12), (16, 21), (20, 9)):
+        np.testing.assert_allclose(found[y, x], kuwahara_at(image, y, x), atol=1e-3)
+
+
+def test_kuwahara_leaves_what_is_flat():
+    flat = np.broadcast_to(np.float32([0.2, 0.5, 0.9]), (SIZE, SIZE, 3)).copy()
+    np.testing.assert_allclose(kuwahara(flat), flat, atol=1e-5)
+
+
+def test_kuwahara_smooths_up_to_an_edge_and_not_across():
+    clean = np.full((SIZE, SIZE, 3), 0.25, np.float32)
+    clean[16:] = 0.75
+    painted = kuwahara(clean + noise(clean.shape, 0.04))
+    assert np.abs(painted[15] - 0.25).max() < 0.1
+    assert np.abs(painted[16] - 0.75).max() < 0.1
+    assert painted[4:15, 4:-4].std() < 0.04 / 2
