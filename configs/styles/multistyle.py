@@ -31,7 +31,7 @@ def get_config() -> ConfigDict:
     folders = ("cartoon", "paintings", "wave", "starry_night")
     config.data.styles = tuple(f"{DATA}/{folder}" for folder in folders)
     # Each style is learned from the model that ships under its name. What such a small model makes
-    # of a photo, another learns sooner than what a painter makes of it, and has its colours already.
+    # of a photo, another learns sooner than what a painter makes of it, and its colours are right.
     config.data.guides = names
     config.losses.adversarial.weight = 0.0
     config.losses.palette.weight = 0.0
