@@ -309,7 +309,7 @@ def _check_data(data: ConfigDict) -> None:
         _require(alone, "data.guides", data.guides, "empty where data are paired or have a teacher")
         wanted = len(data.styles) or 1
         one_each = len(data.guides) == wanted
-        _require(one_each, "data.guides", data.guides, f"{wanted}, one for each style")
+        _require(one_each, "data.guides", data.guides, f"one for each style, {wanted} in all")
 
 
 def _check_evaluation(evaluation: ConfigDict) -> None:
@@ -371,7 +371,8 @@ def _check_losses(config: ConfigDict) -> None:
         _require(fits, "losses.shift.pixels", pixels, "32 less than image_size, or smaller")
     if losses.paired_l1.weight > 0 or losses.paired_gradient.weight > 0:
         paired = config.data.paired or config.data.teacher or config.data.guides
-        _require(paired, "data.paired", False, "True where losses.paired_l1 or _gradient is on")
+        rule = "True, or data.teacher or data.guides named, where a paired loss is on"
+        _require(paired, "data.paired", False, rule)
 
 
 def _check_feature_losses(losses: ConfigDict, data: ConfigDict) -> None:

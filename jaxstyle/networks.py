@@ -95,6 +95,8 @@ def _check_noise(networks: Networks, config: FrozenConfigDict) -> None:
         "initial_steps": config.initial_steps,
         "data.paired": data.paired,
         "data.teacher": data.teacher,
+        "data.guides": data.guides,
+        "data.content_sides": data.content_sides,
         "losses.adversarial.conditional": config.losses.adversarial.conditional,
     }
     for setting, value in content.items():

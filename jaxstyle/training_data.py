@@ -56,8 +56,6 @@ def open_training_data(
         style = _open(config, "style", data.style)
     if data.paired:
         return TrainingSources(*align(content, style))
-    if data.guides and content is None:
-        raise UserError("config.data.guides is for generators that take images")
     guides = []
     for guide in data.guides:
         say(f"guide: {guide} on {len(content)} frames of the content")

@@ -31,6 +31,16 @@ REFUSED = {
         {"image_size": 32, "losses.patch_nce.weight": 0.0, "data.paired": True},
         r"data\.paired is about content, and dcgan",
     ),
+    "guided noise": (
+        NOISE,
+        {"image_size": 32, "losses.patch_nce.weight": 0.0, "data.guides": ("painter:oil",)},
+        r"data\.guides is about content",
+    ),
+    "noise cut at its own scale": (
+        NOISE,
+        {"image_size": 32, "losses.patch_nce.weight": 0.0, "data.content_sides": (64,)},
+        r"data\.content_sides is about content",
+    ),
     "a first phase of noise": (
         NOISE,
         {"image_size": 32, "losses.patch_nce.weight": 0.0, "initial_steps": 3},

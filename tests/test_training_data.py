@@ -173,9 +173,3 @@ def test_batches_bring_the_guide_of_the_style_at_the_scale_of_the_content(folder
         assert (windows == content.transpose(2, 0, 1)).all(axis=(3, 4, 5)).any()
         expected = np.rint(content / 5) if label else 255 - content.astype(int)
         np.testing.assert_array_equal(guide, expected)
-
-
-def test_noise_cannot_be_guided(folder, painters):
-    frames = str(folder / "frames")
-    with pytest.raises(UserError, match=r"config\.data\.guides is for generators that take images"):
-        opened(needs_content=False, style=frames, guides=("painter:dark",))

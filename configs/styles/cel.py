@@ -8,7 +8,7 @@ Run time: half an hour on one core of an AMD EPYC (Zen 5).
 
 from ml_collections import ConfigDict
 
-from jaxstyle.styles.recipe import DATA, style_config
+from jaxstyle.styles.recipe import DATA, ask_for_art, style_config
 
 
 def get_config() -> ConfigDict:
@@ -20,4 +20,5 @@ def get_config() -> ConfigDict:
     )
     config.data.style = f"{DATA}/cartoon"
     config.data.guides = (f"painter:cel?palette={DATA}/cartoon",)
+    ask_for_art(config)
     return config

@@ -3,7 +3,7 @@
     python -m jaxstyle.main --config=configs/styles/starry.py --workdir=runs/starry
 
 The data: `python configs/styles/collect.py MEDIA`.
-Run time: half an hour on one core of an AMD EPYC (Zen 5).
+Run time: not measured. It does not ship yet.
 """
 
 from ml_collections import ConfigDict

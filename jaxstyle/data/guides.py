@@ -9,6 +9,7 @@ from jaxstyle.data.pairs import key_frames
 from jaxstyle.data.sources import Source, open_source
 from jaxstyle.data.teacher import Taught, painted, taught
 from jaxstyle.errors import UserError
+from jaxstyle.model_files import find_model
 from jaxstyle.models.examples import condition_of
 from jaxstyle.painters import PAINTERS
 from jaxstyle.painters.palette import palette_of
@@ -35,6 +36,7 @@ def open_guide(spec: str, content: Source, *, cache_dir: str | os.PathLike) -> T
     if unknown := sorted(options.keys() - known):
         raise UserError(f"{spec}: no option {unknown[0]!r}; there are: {', '.join(sorted(known))}")
     if kind != "painter":
+        _check_model(name)
         return open_bundle_guide(name, options.get("style", ""), content, cache_dir=cache_dir)
     if painter not in PAINTERS:
         raise UserError(f"{spec}: no painter {painter!r}; there are: {', '.join(PAINTERS)}")
@@ -46,6 +48,14 @@ def open_guide(spec: str, content: Source, *, cache_dir: str | os.PathLike) -> T
     target = open_source(options["palette"], size=256, cache_dir=cache_dir)
     palettes = tuple(palette_of(_some(source)) for source in (content, target))
     return painted(content, painter, cache_dir, palettes=palettes, amount=amount)
+
+
+def _check_model(name: str) -> None:
+    try:
+        find_model(name)
+    except UserError as error:
+        known = ", ".join(f"painter:{painter}" for painter in PAINTERS)
+        raise UserError(f"{error}; nor a painter, such as {known}") from error
 
 
 def _amount(spec: str, text: str) -> float:
@@ -76,14 +86,14 @@ def open_bundle_guide(
     styles, or empty. setting: what names the style, for messages. Raises `UserError` for a style
     that is missing, unknown or not wanted.
     """
-    generator = load_bundle(bundle)
-    match condition_of(generator.generator):
+    opened = load_bundle(bundle)
+    match condition_of(opened.generator):
         case "image":
             if not style:
                 raise UserError(f"{bundle} takes its style from an image; name it in {setting}")
             return taught(content, bundle, [read_image(Path(style))], cache_dir)
         case "styles":
-            names = styles.style_names([generator])
+            names = styles.style_names([opened])
             if style not in names:
                 raise UserError(
                     f"{setting} is {style!r}; the styles of {bundle} are: {', '.join(names)}"

@@ -125,6 +125,8 @@ def make_loader(
 
     crop = _Crop(image_size, crop_scale)
     content_crop = _Crop(image_size, None) if native_content else crop
+    if guides and (paired or len(guides) != len(styles)):
+        raise ValueError(f"{len(guides)} guides for {len(styles)} styles, paired={paired}")
     if guides:
         elements = _guided(content, styles, guides, content_crop, crop, seed_of)
     elif paired:
@@ -173,8 +175,6 @@ def _guided(
     seed_of: Callable[[int], int],
 ) -> grain.MapDataset:
     """Elements {"content", "guide", "style"}, and "style_label" of several styles in turn."""
-    if len(guides) != len(styles):
-        raise ValueError(f"{len(guides)} guides for {len(styles)} styles")
     elements = []
     for i, (style, guide) in enumerate(zip(styles, guides, strict=True)):
         _check_pairs(content, [guide])

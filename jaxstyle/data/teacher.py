@@ -132,11 +132,11 @@ def _kept(
     folder = Path(cache_dir).expanduser() / "teacher" / _digest(*identity)
     make_folder(folder)
     with one_process_at_a_time(folder, f"{who}, at the same frames"):
-        return Taught(_made(content, make, folder))
+        return Taught(_made(content, make, folder, who))
 
 
 def _made(
-    content: Source, make: Callable[[np.ndarray], np.ndarray | jax.Array], folder: Path
+    content: Source, make: Callable[[np.ndarray], np.ndarray | jax.Array], folder: Path, who: str
 ) -> list[Path]:
     """The files of the results, in the order of the content; computes those that are missing."""
     paths: list[Path] = []
@@ -145,7 +145,7 @@ def _made(
     # In a log file every update is a line.
     interval = 1 if sys.stderr.isatty() else 30
     frames = tqdm(
-        range(len(content)), "teacher", unit="frame", mininterval=interval, maxinterval=interval
+        range(len(content)), who, unit="frame", mininterval=interval, maxinterval=interval
     )
     # Files are compressed while the device is busy with the next frame.
     with ThreadPoolExecutor(2) as writers:

@@ -184,6 +184,8 @@ def test_guides_that_do_not_fit_are_refused():
     sources = guided()
     with pytest.raises(ValueError, match="1 guides for 2 styles"):
         make_loader(**sources | {"guides": sources["guides"][:1]}, **OPTIONS)
+    with pytest.raises(ValueError, match="paired=True"):
+        make_loader(**sources, **OPTIONS | {"paired": True})
     with pytest.raises(UserError, match="5 content and 4 style"):
         make_loader(**sources | {"guides": [g[:4] for g in sources["guides"]]}, **OPTIONS)
 
