@@ -15,18 +15,25 @@ from jaxstyle.whole_file import make_folder, write_whole
 
 _CHUNK = 1 << 20
 _TIMEOUT = 30  # seconds without a byte
+_LONGEST_NAME = 200  # bytes; file systems take 255, and a file that is not whole yet has more
+_MOST_BYTES = 1_000_000_000  # a file is held in memory until its checksum is known
 
 
 def downloaded(url: str, sha256: str, folder: Path) -> Path:
     """Where the file at `url` is in `folder`; it appears there when it is complete and right.
 
     sha256: 64 lower-case hexadecimal digits. What is there already and has this checksum is not
-    downloaded again. Raises `UserError` if the URL names no file, the download fails, or the file
-    has another checksum.
+    downloaded again. Raises `UserError` if the URL names no file, the download fails, is redirected
+    from https to anything else, or is larger than 1 GB, or the file has another checksum.
     """
-    name = file_name(url)
-    if not name:
+    try:
+        name = file_name(url)
+    except ValueError as error:
+        raise UserError(f"{url} is not a URL: {error}") from error
+    if not name or "\0" in name:
         raise UserError(f"{url}: give the URL of a file")
+    if len(os.fsencode(name)) > _LONGEST_NAME:
+        raise UserError(f"{url}: the name of the file is longer than {_LONGEST_NAME} bytes")
     # Two projects may publish files of one name, such as model.safetensors.
     path = folder / f"{sha256[:8]}-{name}"
     if path.is_file() and sha256_of(path) == sha256:
@@ -61,14 +68,34 @@ def sha256_of(path: str | os.PathLike) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+class _StaysEncrypted(urllib.request.HTTPRedirectHandler):
+    """Follows redirects, but none from https to a scheme that anyone on the way can read."""
+
+    def redirect_request(self, req, fp, code, msg, headers, newurl):
+        """As the base class has it, or an `HTTPError`."""
+        schemes = [urllib.parse.urlsplit(url).scheme for url in (req.full_url, newurl)]
+        if schemes[0] == "https" != schemes[1]:
+            refused = f"it redirects to {newurl}, which is not https"
+            raise urllib.error.HTTPError(req.full_url, code, refused, headers, fp)
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
 def _download(url: str, name: str) -> bytearray:
     content = bytearray()
-    with urllib.request.urlopen(url, timeout=_TIMEOUT) as response:
+    opener = urllib.request.build_opener(_StaysEncrypted)
+    with opener.open(url, timeout=_TIMEOUT) as response:
         size = int(response.headers.get("Content-Length") or 0)
+        _check_size(size)
         with tqdm(total=size or None, desc=name, unit="B", unit_scale=True) as bar:
             while chunk := response.read(_CHUNK):
                 content += chunk
+                _check_size(len(content))
                 bar.update(len(chunk))
     if len(content) < size:
         raise OSError(f"it ended after {len(content)} of {size} bytes")
     return content
+
+
+def _check_size(size: int) -> None:
+    if size > _MOST_BYTES:
+        raise OSError(f"it is larger than {_MOST_BYTES / 1e9:g} GB")

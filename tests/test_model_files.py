@@ -59,11 +59,11 @@ def web(monkeypatch, content):
     class Response(io.BytesIO):
         headers = {}  # noqa: RUF012
 
-    def urlopen(url, timeout):
+    def answer(opener, url, timeout):
         asked.append(url)
         return Response(content)
 
-    monkeypatch.setattr(urllib.request, "urlopen", urlopen)
+    monkeypatch.setattr(urllib.request.OpenerDirector, "open", answer)
     address = "https://example.com/v1/my%20ink.safetensors?download=true"
     return f"{address}#sha256={hashlib.sha256(content).hexdigest().upper()}", asked
 

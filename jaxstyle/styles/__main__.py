@@ -14,9 +14,11 @@ _EXAMPLES = """\
 examples:
   what there is, with licences, data and figures:
     python -m jaxstyle.styles
+  one of them alone:
+    python -m jaxstyle.styles NAME
   the same with pictures, as a page for the browser:
     python -m jaxstyle.styles --out=styles.html
-  one of them on a film:
+  a film in one of them:
     python -m jaxstyle.stylize film.mp4 out.mp4 --model=NAME
 """
 
@@ -34,6 +36,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.add_argument("names", nargs="*", metavar="NAME", help="show only these styles")
     parser.add_argument(
         "--out", type=Path, metavar="PAGE.html", help="write a page with pictures, in one file"
     )
@@ -43,7 +46,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _show(args: argparse.Namespace) -> None:
     if args.out is None:
-        print(as_text(read_styles()))
+        print(as_text(read_styles(args.names)))
         return
     if args.out.suffix.lower() not in (".html", ".htm"):
         raise UserError(f"{args.out} is to be a page; give a name that ends in .html")
@@ -51,7 +54,7 @@ def _show(args: argparse.Namespace) -> None:
         raise UserError(f"there is no folder {args.out.parent} to write {args.out.name} to")
     if args.out.exists() and not args.overwrite:
         raise UserError(f"{args.out} exists; --overwrite replaces it")
-    write_whole(args.out, styles_html(read_styles()).encode())
+    write_whole(args.out, styles_html(read_styles(args.names)).encode())
     print(f"wrote {args.out}")
 
 

@@ -17,6 +17,7 @@ from jaxstyle.bundle import Bundle, load_bundle
 from jaxstyle.errors import UserError, run_command
 from jaxstyle.evaluation.footage import LONG_SPAN
 from jaxstyle.styles import measuring
+from jaxstyle.styles.listing import CREDIT
 from jaxstyle.styles.pictures import picture_file
 from jaxstyle.styles.shipped import FOLDER
 from jaxstyle.whole_file import write_whole
@@ -37,6 +38,8 @@ python -m jaxstyle.stylize in.mp4 out.mp4 --model={name}
 ```
 
 list them, show a camera in a window, and stylize a film.
+
+{credit}
 """
 
 _MEASURED = """\
@@ -47,7 +50,8 @@ photos, clips and art here was trained on.
 
 - **Style**: the sliced Wasserstein distance (SWD, Karras et al. 2018) of the stylized photos to
   held-out art of the style, all as squares, and the same as a multiple of the unstylized
-  photos' own: 1 is no closer to the art than a photo. The limit is {swd}.
+  photos' own: 1 is no closer to the art than a photo. The limit is {swd}. Where the art is parts of
+  one picture, its squares are few and overlap, so that this is a rough figure.
 - **Content**: MS-SSIM of luma (Wang et al. 2003) and the F1 of edges (Martin et al. 2004) against
   the photo, 1 for the photo itself. A style with outlines and flat tones must change both.
 - **Steadiness**: the warp error (Lai et al. 2018) over 1 and over {long} frames, on frames from
@@ -91,7 +95,7 @@ def card(package: Path, docs: Path) -> str:
         if "measured" not in bundle.metadata:
             raise UserError(f"{path} has no figures; write it with python -m jaxstyle.styles.ship")
     parts = [
-        _INTRODUCTION.format(docs=docs.name, name=files[0].stem),
+        _INTRODUCTION.format(docs=docs.name, name=files[0].stem, credit=CREDIT),
         _overview(bundles),
         *(_section(path, bundle, docs) for path, bundle in bundles.items()),
         _how_measured(),

@@ -1,17 +1,26 @@
 """What there is to know of the styles that ship, as text."""
 
 import dataclasses
+import itertools
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from jaxstyle.bundle import load_metadata
-from jaxstyle.styles import shipped
+from jaxstyle.errors import UserError
+from jaxstyle.evaluation.catalogue import described
+from jaxstyle.styles import measuring, shipped
 
 HOW_TO_USE = """\
 python -m jaxstyle.stylize 0 window --model=NAME            the camera, live
 python -m jaxstyle.stylize film.mp4 out.mp4 --model=NAME    a film
 python -m jaxstyle.stylize photos/ out/ --model=NAME        photos"""
+
+CREDIT = (
+    "Whoever uses a style's bundle or its pictures further, changed or not, gives the credits that "
+    "stand under its data."
+)
 
 _WIDTH = 100
 
@@ -31,12 +40,17 @@ class ShippedStyle:
     facts: dict[str, list[str]]
 
 
-def read_styles() -> list[ShippedStyle]:
-    """The styles that ship, in the order of their names.
+def read_styles(names: Sequence[str] = ()) -> list[ShippedStyle]:
+    """The styles that ship, or those of the names given, in the order of their names.
 
-    Raises `UserError` if a bundle in the folder is damaged.
+    Raises `UserError` if none ships under a name, or a bundle in the folder is damaged.
     """
-    return [_read_style(name) for name in shipped.names()]
+    there = shipped.names()
+    for name in names:
+        if name not in there:
+            listed = ", ".join(there) or "none in this installation"
+            raise UserError(f"no style {name!r} ships; there are: {listed}")
+    return [_read_style(name) for name in there if not names or name in names]
 
 
 def as_text(styles: Sequence[ShippedStyle]) -> str:
@@ -44,9 +58,9 @@ def as_text(styles: Sequence[ShippedStyle]) -> str:
     if not styles:
         return "no styles ship with this installation"
     paragraphs = [
-        "Styles that ship with jaxstyle; NAME is one of: "
-        + ", ".join(style.name for style in styles),
+        "Styles that ship with jaxstyle; NAME is one of: " + ", ".join(shipped.names()),
         HOW_TO_USE,
+        textwrap.fill(CREDIT, _WIDTH),
         *map(_paragraph, styles),
     ]
     return "\n\n".join(paragraphs)
@@ -55,13 +69,12 @@ def as_text(styles: Sequence[ShippedStyle]) -> str:
 def _read_style(name: str) -> ShippedStyle:
     path, picture = shipped.bundle_path(name), shipped.picture_path(name)
     metadata = load_metadata(path)
-    figures = metadata.get("figures") or {}
     facts = {
         "styles": [", ".join(metadata.get("styles") or ())],
         "size": [f"{path.stat().st_size / 1e6:.2f} MB"],
         "licence": [str(metadata.get("licence") or "unknown")],
         "data": [str(line) for line in metadata.get("credits") or ["unknown"]],
-        "figures": [f"{title} {_number(value)}" for title, value in figures.items()],
+        "figures": _figures(metadata),
     }
     return ShippedStyle(
         name,
@@ -71,15 +84,29 @@ def _read_style(name: str) -> ShippedStyle:
     )
 
 
+def _figures(metadata: Mapping[str, Any]) -> list[str]:
+    """A line a figure, below one that says what it was measured on."""
+    if "measured" not in metadata:
+        return [f"{key} {_number(v)}" for key, v in (metadata.get("figures") or {}).items()]
+    lines = []
+    for place, rows in itertools.groupby(measuring.rows(metadata), key=lambda row: row[0]):
+        lines.append(f"{place}:")
+        for _, figure, value in rows:
+            said = (
+                f"{measuring.told(value):5s}  {figure.label}; {described(figure.source).better} is"
+            )
+            limit = measuring.verdict(figure, value)
+            lines.append(f"{said} better" + (f", {limit}" if limit else ""))
+    return lines
+
+
 def _number(value: object) -> str:
-    return f"{value:.3g}" if isinstance(value, int | float) else str(value)
+    return measuring.told(value) if isinstance(value, int | float) else str(value)
 
 
 def _paragraph(style: ShippedStyle) -> str:
     lines = textwrap.wrap(f"{style.name}: {style.description}".rstrip(": "), _WIDTH)
     for title, items in (style.facts | {"picture": [str(style.picture or "none")]}).items():
-        # Figures are short: together on as few lines as they take.
-        items = [", ".join(items)] if title == "figures" else items
         for i, item in enumerate(items):
             lines += textwrap.wrap(
                 item,

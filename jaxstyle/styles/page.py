@@ -5,7 +5,7 @@ import importlib.resources
 from collections.abc import Sequence
 from html import escape
 
-from jaxstyle.styles.listing import HOW_TO_USE, ShippedStyle
+from jaxstyle.styles.listing import CREDIT, HOW_TO_USE, ShippedStyle
 
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
@@ -34,6 +34,7 @@ dd {{ grid-column: 2; }}  /* a title may have several lines */
 <body>
 <header><h1>Styles that ship with jaxstyle</h1>
 <pre>{escape(HOW_TO_USE)}</pre>
+<p>{escape(CREDIT)}</p>
 <nav aria-label="styles"><ul>{links}</ul></nav></header>
 <main>
 {sections}

@@ -1,5 +1,6 @@
 """The pictures of a style that ships: on photos, on consecutive frames, mixed with others."""
 
+import bisect
 import re
 from collections.abc import Mapping, Sequence
 
@@ -11,9 +12,10 @@ from jaxstyle.evaluation.footage import evenly_spaced
 from jaxstyle.evaluation.report.pictures import jpeg, shrunk
 from jaxstyle.samples import contact_sheet
 
-# In pixels. The sheet's pictures are all as high; of a landscape that is the shorter side.
-_SMALL_SIDE, _SHEET_HEIGHT, _MIX_SIDE, _CROP_SIDE = 210, 384, 384, 256
-_SHEET_WIDTH, _GAP = 2400, 16
+# In pixels.
+_SMALL_SIDE, _MIX_SIDE, _CROP_SIDE = 210, 384, 256
+# A sheet's rows are to be about as high as _ROW_HEIGHT; _PAIR_GAP is that of `contact_sheet`.
+_SHEET_WIDTH, _ROW_HEIGHT, _HIGHEST_ROW, _GAP, _PAIR_GAP = 2400, 384, 480, 16, 4
 _SMALL_PHOTOS = 3
 # From hardly to clearly visible; what is still too large is made smaller instead.
 _QUALITIES = (92, 88, 84, 80, 75, 70, 65)
@@ -41,25 +43,60 @@ def small_picture(
 
 
 def photo_sheet(photos: Sequence[np.ndarray], stylized: Sequence[np.ndarray]) -> np.ndarray:
-    """Each photo beside what became of it, in rows: uint8 [H', W', 3], W' about 2400.
+    """Each photo beside what became of it, in rows: uint8 [H', W', 3], W' at most 2400.
 
-    photos, stylized: uint8 [H, W, 3] each, of any size and pairwise of one.
+    photos, stylized: uint8 [H, W, 3] each, at least one, of any size and pairwise of one. They stay
+    in their order; a row's are as high as it takes to fill it, but none is enlarged.
     """
-    pairs = []
-    for pair in zip(photos, stylized, strict=True):
-        small = shrunk(np.stack(pair), _SHEET_HEIGHT / pair[0].shape[0])
-        pairs.append(contact_sheet([image[None] for image in small]))
-    return _in_rows(pairs)
+    rows = []
+    pairs = list(zip(photos, stylized, strict=True))
+    for height, chosen in _full_rows([photo.shape[:2] for photo in photos]):
+        shown = [shrunk(np.stack(pair), height / pair[0].shape[0]) for pair in pairs[chosen]]
+        rows.append([contact_sheet([image[None] for image in pair]) for pair in shown])
+    return _on_white(rows)
 
 
-def _in_rows(pictures: Sequence[np.ndarray]) -> np.ndarray:
-    """One beside the other until a row is full, on white."""
-    rows: list[list[np.ndarray]] = [[]]
-    for picture in pictures:
-        width = sum(other.shape[1] + _GAP for other in rows[-1]) + picture.shape[1]
-        if rows[-1] and width > _SHEET_WIDTH:
-            rows.append([])
-        rows[-1].append(picture)
+def _full_rows(shapes: Sequence[tuple[int, int]]) -> list[tuple[int, slice]]:
+    """(height, which pairs) of each row, so that the rows are as nearly full as can be.
+
+    shapes: height and width of one picture of each pair. As in Knuth and Plass's line breaking, of
+    all ways to break the first n pairs into rows the best is found for n = 1, 2, ... in turn.
+    """
+    best: list[tuple[float, list[tuple[int, slice]]]] = [(0.0, [])]
+    for end in range(1, len(shapes) + 1):
+        ways = []
+        for first in range(end):
+            height, badness = _row(shapes[first:end])
+            total, before = best[first]
+            ways.append((total + badness, [*before, (height, slice(first, end))]))
+        best.append(min(ways, key=lambda way: way[0]))
+    return best[-1][1]
+
+
+def _row(shapes: Sequence[tuple[int, int]]) -> tuple[int, float]:
+    """The greatest height at which a row is not wider than the sheet, and how bad the row is.
+
+    That is the squared share of white in it and the squared deviation from the usual height.
+    """
+
+    def width(height: int) -> int:
+        widths = [2 * _shrunk_to(height, shape)[1] + _PAIR_GAP for shape in shapes]
+        return sum(widths) + _GAP * (len(widths) - 1)
+
+    heights = range(1, _HIGHEST_ROW + 1)
+    height = max(1, bisect.bisect_right(heights, _SHEET_WIDTH, key=width))
+    small = [_shrunk_to(height, shape) for shape in shapes]
+    highest = max(h for h, _ in small)
+    white = 1 - sum(2 * h * w for h, w in small) / (highest * _SHEET_WIDTH)
+    return height, white**2 + (1 - highest / _ROW_HEIGHT) ** 2
+
+
+def _shrunk_to(height: int, shape: tuple[int, int]) -> tuple[int, int]:
+    factor = min(1, height / shape[0])
+    return round(shape[0] * factor), max(1, round(shape[1] * factor))
+
+
+def _on_white(rows: Sequence[Sequence[np.ndarray]]) -> np.ndarray:
     width = max(sum(p.shape[1] for p in row) + _GAP * (len(row) - 1) for row in rows)
     height = sum(max(p.shape[0] for p in row) for row in rows) + _GAP * (len(rows) - 1)
     sheet = np.full((height, width, 3), 255, np.uint8)

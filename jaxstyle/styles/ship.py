@@ -62,8 +62,11 @@ _MOST_BUNDLE = 3_000_000
 _MOST_SMALL, _MOST_SHEET, _MOST_STRIP = 60_000, 700_000, 300_000
 _SHOWN_PHOTOS, _FEWEST_PHOTOS, _SHOWN_FRAMES = 10, 3, 6
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
-# Of an absolute path, also within a source such as painter:oil?palette=/data/art; not of a URL.
-_FOLDERS = re.compile(r"(?:^|(?<=[=:]))/(?!/)(?:[^/?&=]*/)*")
+# Of a path from / or ~, also within a source such as painter:oil?palette=/data/art, or within
+# quotes; not of a URL.
+_FOLDERS = re.compile(r"(?:^|(?<=[\s=:,(\['\"]))(?:~[^/\s]*)?/(?![/\s]|$)(?:[^/?&=]*/)*")
+# The parts of a command, for a folder without quotes ends at a space.
+_PARTS = re.compile(r"'[^']*'|\"[^\"]*\"|[^\s'\"]+")
 
 # uint8 [T, H, W, 3], consecutive frames or a picture, to the same, stylized.
 Stylize = Callable[[np.ndarray], np.ndarray]
@@ -136,11 +139,12 @@ def _metadata(trained: dict[str, Any], args: argparse.Namespace) -> dict[str, An
     if not _NAME.fullmatch(name):
         raise UserError(f"{name!r} is no name for a style: give --name, of a-z, 0-9, - and _")
     kept = {key: value for key, value in trained.items() if not key.startswith("discriminator")}
-    return {**kept, "name": name, "training": args.training, "config": _public(trained["config"])}
+    training = _PARTS.sub(lambda part: _public(part[0]), args.training)
+    return {**kept, "name": name, "training": training, "config": _public(trained["config"])}
 
 
 def _public(setting: Any) -> Any:
-    """A setting without the folders of the machine that trained: of absolute paths the last part.
+    """A setting without the folders of the machine that trained: of their paths the last part.
 
     setting: of a config, or a dict or list of them.
     """
@@ -191,8 +195,11 @@ def _open(args: argparse.Namespace, art: Sequence[str]) -> Held:
     if photos.moves or len(source) < _FEWEST_PHOTOS:
         raise UserError(f"{args.photos} must hold {_FEWEST_PHOTOS} photos or more")
     names = [Path(clip).stem for clip in args.clips]
-    if len(set(names)) < len(names):
-        raise UserError(f"clips of the same name, {', '.join(names)}; rename one")
+    files = {picture_file("", name) for name in (*names, "photos", "mixes")}
+    if len(files) < len(names) + 2:
+        raise UserError(
+            f"clips of the same name, or called photos or mixes: {', '.join(names)}; rename one"
+        )
     clips = [open_content(clip, size=size, frames=frames, count=1) for clip in args.clips]
     for spec, clip in zip(args.clips, clips, strict=True):
         if not clip.moves:

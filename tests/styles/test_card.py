@@ -11,6 +11,7 @@ from jaxstyle.models import build_generator
 from jaxstyle.models.examples import init_parameters
 from jaxstyle.styles import shipped
 from jaxstyle.styles.card import card, card_path, main
+from jaxstyle.styles.listing import CREDIT
 from jaxstyle.styles.pictures import picture_file
 
 NANO = {"name": "realtime", "size": "nano"}
@@ -79,6 +80,7 @@ def test_the_card_has_what_is_known_of_every_style(tmp_path, parameters, capsys)
     )
     for expected in (
         "- cel loses faces.",
+        CREDIT,
         "- walk.mp4: CC BY 3.0, by a walker.",
         "- Data: photos, CC0",
         "python -m jaxstyle.main --config=configs/two.py",

@@ -21,9 +21,23 @@ STYLES = {
         "description": "Flat colours, as in drawn films.",
         "licence": "CC0-1.0",
         "credits": ["Photos: 900 of a park (CC0)", "Drawings: rendered scenes (Apache-2.0)"],
-        "figures": {"swd_ratio": 0.51234, "warp": 1},
+        "figures": {
+            "edge_f1": 0.9,
+            "swd": 0.2,
+            "swd_ratio": 0.6234,
+            "warp_ratio_1 on walk": 1,
+            "warp_ratio_8 on walk": 1.4,
+        },
+        "measured": {"styles": [""], "clips": ["walk"]},
     },
-    "ink": {"description": ODD, "licence": ODD, "credits": [ODD], "styles": ["brush", "pen"]},
+    # Not by jaxstyle.styles.ship: its figures are told as they are.
+    "ink": {
+        "description": ODD,
+        "licence": ODD,
+        "credits": [ODD],
+        "styles": ["brush", "pen"],
+        "figures": {"warmth": 0.51234, "swd": "low"},
+    },
 }
 
 
@@ -60,13 +74,38 @@ def test_the_list_tells_all_there_is(folder, capsys):
         "size": f"{size:.2f} MB",
         "licence": "CC0-1.0",
         "data": "Photos: 900 of a park (CC0)",
-        "figures": "swd_ratio 0.512, warp 1",
         "picture": str(folder / "cel.jpg"),
     }.items():
         assert re.search(rf"^  {title} +{re.escape(value)}$", cel, re.MULTILINE)
     assert "Drawings: rendered scenes (Apache-2.0)" in cel
+    assert "gives the credits that stand under its data" in " ".join(text.split())
+    # In reading order, with what it means.
+    assert [line.strip() for line in cel.partition("figures")[2].splitlines()[:-1]] == [
+        "photos:",
+        "0.623  SWD to the art, x the photos' own; lower is better, at most 0.6: MISSED",
+        "0.2    SWD to the art; lower is better",
+        "-      MS-SSIM to the photo; higher is better",
+        "0.9    edge F1 against the photo; higher is better",
+        "walk:",
+        "1      warp error over 1 frame, x the clip's own; lower is better, at most 1.3: kept",
+        "1.4    warp error over 8 frames, x the clip's own; lower is better, at most 1.3: MISSED",
+    ]
+    assert re.search(r"^  figures +swd low\n +warmth 0\.512$", ink, re.MULTILINE)
     assert re.search(r"^  styles +brush, pen$", ink, re.MULTILINE)
     assert re.search(r"^  picture +none$", ink, re.MULTILINE)
+
+
+def test_only_the_named_styles_are_shown(tmp_path, capsys):
+    assert main(["ink", f"--out={tmp_path}/page.html"]) == 0
+    assert re.findall(r'section id="(\w+)"', (tmp_path / "page.html").read_text()) == ["ink"]
+    capsys.readouterr()
+    assert main(["cel"]) == 0
+    text = capsys.readouterr().out
+    assert "\ncel: Flat" in text
+    assert "\nink: " not in text
+    with pytest.raises(SystemExit):
+        main(["cel", "oil"])
+    assert capsys.readouterr().err == "error: no style 'oil' ships; there are: cel, ink\n"
 
 
 class Page(HTMLParser):
@@ -97,8 +136,9 @@ def test_the_page_has_the_pictures_and_loads_nothing(folder, tmp_path, capsys):
     assert not {"script", "link", "iframe"} & {tag for tag, _ in page.elements}
     targets = [attributes["href"] for _, attributes in page.elements if "href" in attributes]
     assert targets == ["#cel", "#ink"]
-    for line in (STYLES["cel"]["description"], *STYLES["cel"]["credits"], "swd_ratio 0.512"):
+    for line in (STYLES["cel"]["description"], *STYLES["cel"]["credits"], "at most 0.6: MISSED"):
         assert line in page.text
+    assert "gives the credits that stand under its data" in page.text
     # The description, the licence and the data.
     assert page.text.count(ODD) == 3
 

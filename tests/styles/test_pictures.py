@@ -36,16 +36,39 @@ def test_a_jpeg_is_as_large_as_it_may_be():
 
 
 def test_photos_of_any_shape_lie_beside_their_outputs():
-    shapes = [(40, 60), (800, 400), (768, 1000), (300, 2000)]
+    shapes = [(40, 60), (800, 400), (300, 2000)]
     photos = [flat(GREEN, *shape) for shape in shapes]
     sheet = photo_sheet(photos, [flat(RED, *shape) for shape in shapes])
-    # What is larger is shrunk to a height of 384, nothing is enlarged.
-    area = 40 * 60 + 384 * 192 + 384 * 500 + 300 * 2000
+    # Two are as high as it takes to fill a row, h, and the first is not enlarged.
+    # 2 (60 + h / 2 + h 20 / 3) + 3 * 4 + 2 * 16 = 2400
+    h = (2400 - 44 - 120) / (1 + 40 / 3)
     for color in (GREEN, RED):
-        assert (sheet == color).all(-1).sum() == area
+        area = 40 * 60 + h * h * (1 / 2 + 20 / 3)
+        assert (sheet == color).all(-1).sum() == pytest.approx(area, rel=0.01)
+    assert 2380 < sheet.shape[1] <= 2400
     # Each output follows its photo, 4 pixels on.
     assert (sheet[:40, :60] == GREEN).all()
     assert (sheet[:40, 64:124] == RED).all()
+    assert (sheet[40:, :124] == 255).all()
+
+
+@pytest.mark.parametrize(
+    "shapes",
+    [
+        [(512, 512), (300, 451), (400, 600), *[(512, 768)] * 3, (768, 512), *[(512, 768)] * 3],
+        [(768, 512)] * 10,
+        [(512, 512)] * 9,
+    ],
+)
+def test_landscapes_squares_and_portraits_fill_their_rows(shapes):
+    photos = [np.full((*shape, 3), 20 * i, np.uint8) for i, shape in enumerate(shapes)]
+    sheet = photo_sheet(photos, photos)
+    assert 2350 < sheet.shape[1] <= 2400
+    assert (sheet < 255).any(-1).mean() > 0.9
+    # In their order, row by row.
+    seen = sheet[..., 0].ravel()
+    firsts = [np.argmax(seen == 20 * i) for i in range(len(photos))]
+    assert firsts == sorted(firsts)
 
 
 def test_the_small_picture_has_a_row_for_each_style():

@@ -21,8 +21,12 @@ from jaxstyle.styles.ship import main
 
 NANO = {"name": "realtime", "size": "nano"}
 JUDGE = {"name": "patch", "width": 4, "layers": 1}
-PATHS = ["/a/b/c", "kind:x?y=/a/b&z=1", "tfds:/a/b?split=c", "https://a.org/b/c", "a/b"]
-PUBLIC = ["c", "kind:x?y=b&z=1", "tfds:b?split=c", "https://a.org/b/c", "a/b"]
+TRAINING = """python /opt/x/train.py --config=~/mine/cel.py --style="/a/my art/b" '~me/a/c' \\
+  --a=oil:p=/d/e/f ~/g https://a.org/b/c"""
+PUBLIC_TRAINING = """python train.py --config=cel.py --style="b" 'c' \\
+  --a=oil:p=f g https://a.org/b/c"""
+PATHS = ["~/a/c", "/a/b/c", "kind:x?y=/a/b&z=1", "tfds:/a/b?split=c", "https://a.org/b/c", "a/b"]
+PUBLIC = ["c", "c", "kind:x?y=b&z=1", "tfds:b?split=c", "https://a.org/b/c", "a/b"]
 SAID = {
     "name": "bright",
     "description": "Everything in the sun.",
@@ -87,7 +91,7 @@ def ship(files, out, model, *options):
         files / f"{model}.safetensors",
         f"--photos={files}/photos",
         f"--clip={files}/walk.mp4",
-        "--training=python train.py",
+        f"--training={TRAINING}",
         f"--package={out}/package",
         f"--docs={out}/docs",
     ]
@@ -108,8 +112,8 @@ def test_a_style_ships_with_its_figures_and_pictures(tmp_path, files, capsys):
         **{key: value for key, value in SAID.items() if key != "figures"},
         "name": "sunny",
         "generator": {**NANO, "styles": 1},
-        "training": "python train.py",
         # Where things lay on the machine that trained it is nobody's business.
+        "training": PUBLIC_TRAINING,
         "config": {**SAID["config"], "data": {"styles": PUBLIC}},
     }
     assert (measured["photos"], measured["art"], measured["frames"]) == (3, [3], [11])
@@ -165,7 +169,8 @@ def test_what_cannot_ship_is_one_line(tmp_path, files, capsys):
         ("bright", [art, art], "--art is given 2 times for one style"),
         ("shades", [art], "give --art=STYLE=PICTURES once for each style: dusk, day"),
         ("bright", [art, f"--clip={files}/walk.mp4"], "clips of the same name"),
-        ("bright", [art, f"--clip={files}/photos"], "photos is not a film"),
+        ("bright", [art, f"--clip={files}/photos"], "or called photos or mixes"),
+        ("bright", [art, f"--clip={files}/art"], "art is not a film"),
         ("bright", [art, f"--photos={files}/photos/0.png"], "must hold 3 photos or more"),
         ("bright", [art, f"--photos={files}/nowhere"], "nowhere"),
     ]
