@@ -8,7 +8,7 @@ Run time: half an hour on one core of an AMD EPYC (Zen 5).
 
 from ml_collections import ConfigDict
 
-from jaxstyle.styles.recipe import DATA, ask_for_art, style_config
+from jaxstyle.styles.recipe import ART_CREDITS, DATA, ask_for_art, style_config
 
 
 def get_config() -> ConfigDict:
@@ -16,7 +16,7 @@ def get_config() -> ConfigDict:
     config = style_config(
         "cel",
         "flat, bright tones within dark outlines, as in a drawn animation film",
-        art_credits=("Penny & Chip, 90 frames: MIT, yvg/toasttv",),
+        art_credits=(ART_CREDITS["cartoon"],),
     )
     config.data.style = f"{DATA}/cartoon"
     config.data.guides = (f"painter:cel?palette={DATA}/cartoon",)

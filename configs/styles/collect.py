@@ -97,9 +97,8 @@ def _collect(args: argparse.Namespace) -> None:
         _cut_frames(_found(media, film), count, out / "content")
     _copy(media, _HELD_OUT_PHOTOS, out / "held_out/photos")
     episodes = sorted(path.name for path in find_files(_found(media, _CARTOON), IMAGE_EXTENSIONS))
-    held_out = [name for name in episodes if name.startswith(_HELD_OUT_EPISODES)]
-    for names, folder in ((held_out, "held_out/cartoon"), (episodes, "cartoon")):
-        chosen = names if names is held_out else [name for name in names if name not in held_out]
+    for is_held_out, folder in ((True, "held_out/cartoon"), (False, "cartoon")):
+        chosen = [n for n in episodes if n.startswith(_HELD_OUT_EPISODES) == is_held_out]
         _copy(media, [f"{_CARTOON}/{name}" for name in chosen], out / folder)
     _copy(media, map(_PAINTINGS.format, _PAINTED), out / "paintings")
     _copy(media, map(_PAINTINGS.format, _HELD_OUT_PAINTED), out / "held_out/paintings")

@@ -8,7 +8,7 @@ Run time: not measured. It does not ship yet.
 
 from ml_collections import ConfigDict
 
-from jaxstyle.styles.recipe import DATA, style_config
+from jaxstyle.styles.recipe import ART_CREDITS, DATA, style_config
 
 
 def get_config() -> ConfigDict:
@@ -16,10 +16,7 @@ def get_config() -> ConfigDict:
     config = style_config(
         "impressionist",
         "oil paint in visible dabs, in livelier colours",
-        art_credits=(
-            "18 paintings by Monet, Renoir, Pissarro, Morisot, Seurat and Guillaumin: "
-            "public domain, images CC0, Art Institute of Chicago",
-        ),
+        art_credits=(ART_CREDITS["paintings"],),
     )
     config.data.style = f"{DATA}/paintings"
     config.data.guides = (f"painter:oil?palette={DATA}/paintings&amount=0.9",)

@@ -8,28 +8,22 @@ measured. It does not ship yet, and wants the four others as shipped styles.
 
 from ml_collections import ConfigDict
 
-from jaxstyle.styles.recipe import DATA, style_config
+from jaxstyle.styles.recipe import ART_CREDITS, DATA, style_config
 
 
 def get_config() -> ConfigDict:
     """Returns the config of `multistyle`."""
+    folders = ("cartoon", "paintings", "wave", "starry_night")
     config = style_config(
         "multistyle",
         "cel, impressionist, woodblock and starry in one, to be mixed while it runs",
-        art_credits=(
-            "Penny & Chip, 90 frames: MIT, yvg/toasttv",
-            "18 paintings by Monet, Renoir, Pissarro, Morisot, Seurat and Guillaumin: "
-            "public domain, images CC0, Art Institute of Chicago",
-            "Hokusai, The Great Wave off Kanagawa, its left part: public domain",
-            "Van Gogh, The Starry Night, its left part: public domain",
-        ),
+        art_credits=tuple(ART_CREDITS[folder] for folder in folders),
     )
     names = ("cel", "impressionist", "woodblock", "starry")
     config.generator = ConfigDict(
         {"name": "realtime", "size": "small", "styles": len(names), "dtype": "float32"}
     )
     config.data.style_names = names
-    folders = ("cartoon", "paintings", "wave", "starry_night")
     config.data.styles = tuple(f"{DATA}/{folder}" for folder in folders)
     # Each style is learned from the model that ships under its name. What such a small model makes
     # of a photo, another learns sooner than what a painter makes of it, and its colours are right.

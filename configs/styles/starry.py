@@ -8,7 +8,7 @@ Run time: not measured. It does not ship yet.
 
 from ml_collections import ConfigDict
 
-from jaxstyle.styles.recipe import DATA, style_config
+from jaxstyle.styles.recipe import ART_CREDITS, DATA, style_config
 
 
 def get_config() -> ConfigDict:
@@ -16,7 +16,7 @@ def get_config() -> ConfigDict:
     config = style_config(
         "starry",
         "long, heavy strokes in the blues and yellows of a night sky",
-        art_credits=("Van Gogh, The Starry Night, its left part: public domain",),
+        art_credits=(ART_CREDITS["starry_night"],),
     )
     config.data.style = f"{DATA}/starry_night"
     config.data.guides = ("painter:starry",)

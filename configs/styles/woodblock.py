@@ -8,7 +8,7 @@ Run time: half an hour on one core of an AMD EPYC (Zen 5).
 
 from ml_collections import ConfigDict
 
-from jaxstyle.styles.recipe import DATA, ask_for_art, style_config
+from jaxstyle.styles.recipe import ART_CREDITS, DATA, ask_for_art, style_config
 
 
 def get_config() -> ConfigDict:
@@ -16,7 +16,7 @@ def get_config() -> ConfigDict:
     config = style_config(
         "woodblock",
         "a Japanese print: blues and ochre on paper, with blue lines",
-        art_credits=("Hokusai, The Great Wave off Kanagawa, its left part: public domain",),
+        art_credits=(ART_CREDITS["wave"],),
     )
     config.data.style = f"{DATA}/wave"
     config.data.guides = ("painter:woodblock",)

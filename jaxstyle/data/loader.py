@@ -131,21 +131,14 @@ def make_loader(
         elements = _guided(content, styles, guides, content_crop, crop, seed_of)
     elif paired:
         _check_pairs(content, styles)
-        pairs = grain.experimental.ZipMapDataset(
-            [grain.MapDataset.source(content), grain.MapDataset.source(styles[0])]
-        )
-        pairs = pairs.shuffle(seed_of(0)).repeat().random_map(content_crop.pair, seed=seed_of(1))
+        pairs = _pair_crops(content, styles[0], content_crop, 0, seed_of)
         elements = pairs.map(_Named(("content", "style")))
     else:
-        images = [
-            _crops(source, content_crop if i == 0 else crop, i, seed_of)
-            for i, source in enumerate([content, *styles])
-            if source is not None
-        ]
-        elements = _with_labels(images[-len(styles) :])
+        art = _art([_crops(s, crop, i, seed_of) for i, s in enumerate(styles, start=1)])
+        elements = _in_turn(art)
         if content is not None:
-            elements = grain.experimental.ZipMapDataset([images[0], elements])
-            elements = elements.map(_with_content)
+            images = _crops(content, content_crop, 0, seed_of).map(_Named(("content",)))
+            elements = _together(images, elements)
 
     if edge_smoothing:
         elements = elements.map(_with_smooth_edges)
@@ -162,8 +155,23 @@ def _crops(
     source: Source, crop: "_Crop", number: int, seed_of: Callable[[int], int]
 ) -> grain.MapDataset:
     """Random crops of the images of a source for ever; `number` tells the sources' seeds apart."""
-    images = grain.MapDataset.source(source).shuffle(seed_of(2 * number)).repeat()
-    return images.random_map(crop.image, seed=seed_of(2 * number + 1))
+    return _for_ever(grain.MapDataset.source(source), crop.image, number, seed_of)
+
+
+def _pair_crops(
+    content: Source, other: Source, crop: "_Crop", number: int, seed_of: Callable[[int], int]
+) -> grain.MapDataset:
+    """The same of pairs (content[i], other[i]), which get the same crop."""
+    sources = [grain.MapDataset.source(source) for source in (content, other)]
+    pairs = grain.experimental.ZipMapDataset(sources)
+    return _for_ever(pairs, crop.pair, number, seed_of)
+
+
+def _for_ever(
+    images: grain.MapDataset, crop: Callable, number: int, seed_of: Callable[[int], int]
+) -> grain.MapDataset:
+    shuffled = images.shuffle(seed_of(2 * number)).repeat()
+    return shuffled.random_map(crop, seed=seed_of(2 * number + 1))
 
 
 def _guided(
@@ -176,18 +184,28 @@ def _guided(
 ) -> grain.MapDataset:
     """Elements {"content", "guide", "style"}, and "style_label" of several styles in turn."""
     elements = []
-    for i, (style, guide) in enumerate(zip(styles, guides, strict=True)):
+    art = _art([_crops(s, crop, i, seed_of) for i, s in enumerate(styles, start=1)])
+    for number, (one, guide) in enumerate(zip(art, guides, strict=True), start=len(styles) + 1):
         _check_pairs(content, [guide])
-        pairs = grain.experimental.ZipMapDataset(
-            [grain.MapDataset.source(content), grain.MapDataset.source(guide)]
-        )
-        seeds = [seed_of(2 * (len(styles) + 1 + i) + k) for k in range(2)]
-        pairs = pairs.shuffle(seeds[0]).repeat().random_map(content_crop.pair, seed=seeds[1])
-        art = _crops(style, crop, i + 1, seed_of)
-        label = _Labelled(i) if len(styles) > 1 else _Named(("style",))
-        both = [pairs.map(_Named(("content", "guide"))), art.map(label)]
-        elements.append(grain.experimental.ZipMapDataset(both).map(_merged))
+        pairs = _pair_crops(content, guide, content_crop, number, seed_of)
+        elements.append(_together(pairs.map(_Named(("content", "guide"))), one))
+    return _in_turn(elements)
+
+
+def _art(styles: list[grain.MapDataset]) -> list[grain.MapDataset]:
+    """Elements {"style"} of one style, or {"style", "style_label"} of each of several."""
+    if len(styles) == 1:
+        return [styles[0].map(_Named(("style",)))]
+    return [style.map(_Labelled(i)) for i, style in enumerate(styles)]
+
+
+def _in_turn(elements: list[grain.MapDataset]) -> grain.MapDataset:
     return elements[0] if len(elements) == 1 else grain.MapDataset.mix(elements)
+
+
+def _together(*parts: grain.MapDataset) -> grain.MapDataset:
+    """Elements with the entries of all parts."""
+    return grain.experimental.ZipMapDataset(parts).map(_merged)
 
 
 def _merged(parts: tuple[Batch, ...]) -> Batch:
@@ -197,13 +215,6 @@ def _merged(parts: tuple[Batch, ...]) -> Batch:
 def _are_several(style: Source | Sequence[Source]) -> bool:
     """Whether it is a list of sources; a list of images is one source."""
     return isinstance(style, list | tuple) and not any(isinstance(s, np.ndarray) for s in style[:1])
-
-
-def _with_labels(styles: list[grain.MapDataset]) -> grain.MapDataset:
-    """Elements {"style"} of one style, or {"style", "style_label"} of several in turn."""
-    if len(styles) == 1:
-        return styles[0].map(_Named(("style",)))
-    return grain.MapDataset.mix([style.map(_Labelled(i)) for i, style in enumerate(styles)])
 
 
 class _Crop:
@@ -260,11 +271,6 @@ class _Labelled:
 
     def __call__(self, image: np.ndarray) -> Batch:
         return {"style": image, "style_label": np.int32(self.label)}
-
-
-def _with_content(pair: tuple[np.ndarray, Batch]) -> Batch:
-    content, style = pair
-    return {"content": content, **style}
 
 
 def _with_smooth_edges(element: Batch) -> Batch:

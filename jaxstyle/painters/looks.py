@@ -30,9 +30,7 @@ def cel(image: np.ndarray) -> np.ndarray:
     lab = to_lab(anisotropic_kuwahara(bilateral(bright, times=4), 5.0))
     lab[..., 0] = 100 * flat_tones(np.clip(lab[..., 0] / 100, 0, 1), 6, sharpness=3.0)
     lab[..., 1:] *= 1.15
-    outline = lines(
-        bilateral(bright, times=3), sigma=1.2, tau=0.985, threshold=-0.009, sharpness=110
-    )
+    outline = _outline(bright, threshold=-0.009)
     return from_lab(lab) * (0.12 + 0.88 * outline[..., None])
 
 
@@ -75,11 +73,15 @@ def woodblock(image: np.ndarray) -> np.ndarray:
         [0.6 * blue[..., 0] + 0.4 * own[..., 0], 0.6 * own[..., 1] + 4, 0.7 * own[..., 2] + 8], -1
     )
     print_ = from_lab(blue + 0.85 * warmth * (ochre - blue))
-    outline = lines(
-        bilateral(bright, times=3), sigma=1.2, tau=0.985, threshold=-0.008, sharpness=110
-    )
+    outline = _outline(bright, threshold=-0.008)
     pen = 0.85 * (1 - outline[..., None])
     return print_ + pen * (0.8 * _PRINT[0] - print_)
+
+
+def _outline(image: np.ndarray, *, threshold: float) -> np.ndarray:
+    """[H, W], 0 on the line of a pen, to 1; more lines the nearer the threshold is to 0."""
+    smooth = bilateral(image, times=3)
+    return lines(smooth, sigma=1.2, tau=0.985, threshold=threshold, sharpness=110)
 
 
 def _lively(lab: np.ndarray, *, lightness: float, colour: float) -> np.ndarray:

@@ -10,6 +10,7 @@ from typing import Any
 from jaxstyle.bundle import load_metadata
 from jaxstyle.errors import UserError
 from jaxstyle.evaluation.catalogue import described
+from jaxstyle.model_files import listed_names
 from jaxstyle.styles import measuring, shipped
 
 HOW_TO_USE = """\
@@ -48,8 +49,7 @@ def read_styles(names: Sequence[str] = ()) -> list[ShippedStyle]:
     there = shipped.names()
     for name in names:
         if name not in there:
-            listed = ", ".join(there) or "none in this installation"
-            raise UserError(f"no style {name!r} ships; there are: {listed}")
+            raise UserError(f"no style {name!r} ships; there are: {listed_names()}")
     return [_read_style(name) for name in there if not names or name in names]
 
 

@@ -11,6 +11,16 @@ DATA = "data/styles"
 _LATER = ((0.25, 0.0), (0.5, 1.0))
 # Begun at its full rate, a generator can lose all that its head sees below zero, for good.
 _WARMED_UP = ((0.0, 0.05), (0.05, 1.0), (0.5, 1.0), (1.0, 0.0))
+# Whose pictures are in the folders of art.
+ART_CREDITS = {
+    "cartoon": "Penny & Chip, 90 frames: MIT, yvg/toasttv",
+    "paintings": (
+        "18 paintings by Monet, Renoir, Pissarro, Morisot, Seurat and Guillaumin: "
+        "public domain, images CC0, Art Institute of Chicago"
+    ),
+    "wave": "Hokusai, The Great Wave off Kanagawa, its left part: public domain",
+    "starry_night": "Van Gogh, The Starry Night, its left part: public domain",
+}
 _PHOTOS = (
     "Kodak Lossless True Color Image Suite: released by Kodak for unrestricted use",
     "Intel IoT DevKit sample videos: CC BY 4.0, Intel Corporation",
