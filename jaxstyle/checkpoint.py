@@ -44,6 +44,7 @@ FREE_SETTINGS = {
     "parallelism",
     "accumulation",
     "data.cache_dir",
+    "data.memory",
     "data.workers",
 }
 

@@ -92,6 +92,12 @@ def default_config() -> ConfigDict:
             "brightness": 0.0,
             "contrast": 0.0,
             "saturation": 0.0,
+            # Noise on the content, but not on what belongs to it: of each image its own standard
+            # deviation, up to this, in [-1, 1]. Learnt from pairs or a guide, the output is steady.
+            "noise": 0.0,
+            # Decoded images of each source are kept in memory up to so many megabytes, by each
+            # process that loads; 0 decodes them anew each time.
+            "memory": 500,
             "cache_dir": "",  # for scenes and TFDS data sets; empty is ~/.cache/jaxstyle
         }
     )
@@ -195,6 +201,10 @@ def default_config() -> ConfigDict:
             "smoothed_support": {"weight": 0.0, "schedule": CONSTANT},
             # Colours of the style: sliced Wasserstein distance between batches of block means.
             "palette": {"weight": 0.0, "schedule": CONSTANT, "block": 8},
+            # Textures of the style, and at the coarsest scale its colours: sliced Wasserstein
+            # distance between the 7x7 patches of batches, at each level of a Laplacian pyramid,
+            # along so many random directions.
+            "patches": {"weight": 0.0, "schedule": CONSTANT, "projections": 16},
             # Temporal. pixels: the largest shift; the standard deviation of the warp's motion.
             "shift": {"weight": 0.0, "schedule": SECOND_HALF_RAMP, "pixels": 16},
             "warp": {"weight": 0.0, "schedule": SECOND_HALF_RAMP, "pixels": 4.0, "noise": 0.02},
@@ -205,7 +215,9 @@ def default_config() -> ConfigDict:
         }
     )
 
-    adam = {"learning_rate": 2e-4, "schedule": LINEAR_DECAY, "b1": 0.5, "b2": 0.999}
+    # kind: adam, or muon, which turns the step of each convolution into one of all directions alike
+    # (Jordan et al. 2024), with Adam for the rest; b1 is the momentum of either.
+    adam = {"kind": "adam", "learning_rate": 2e-4, "schedule": LINEAR_DECAY, "b1": 0.5, "b2": 0.999}
     config.optimizer = ConfigDict({"generator": dict(adam), "discriminator": dict(adam)})
     config.ema_decay = 0.999  # of the averaged generator that samples and bundles use
     # Steps at first in which the generator only learns to reproduce, and their learning rate.
@@ -266,7 +278,11 @@ def check_config(config: ConfigDict) -> None:
     _require(ordered, "data.crop_scale", scale, "(low, high) within (0, 1]")
     for name in ("brightness", "contrast", "saturation"):
         _require(0 <= config.data[name] < 1, f"data.{name}", config.data[name], "in [0, 1)")
+    for name in ("noise", "memory"):
+        _require(config.data[name] >= 0, f"data.{name}", config.data[name], "0 or more")
     for name, settings in config.optimizer.items():
+        kinds = ("adam", "muon")
+        _require(settings.kind in kinds, f"optimizer.{name}.kind", settings.kind, "adam or muon")
         rate = settings.learning_rate
         _require(rate >= 0, f"optimizer.{name}.learning_rate", rate, "0 or more")
         for moment in ("b1", "b2"):
@@ -361,6 +377,15 @@ def _check_losses(config: ConfigDict) -> None:
     block = losses.palette.block
     divides = block >= 1 and config.image_size % block == 0
     _require(divides, "losses.palette.block", block, "a divisor of image_size")
+    projections = losses.patches.projections
+    _require(projections >= 1, "losses.patches.projections", projections, "at least 1")
+    if losses.patches.weight > 0:
+        _require(
+            config.image_size >= 32,
+            "image_size",
+            config.image_size,
+            "32 or more where losses.patches is on",
+        )
     for name in ("pixels", "noise"):
         _require(losses.warp[name] >= 0, f"losses.warp.{name}", losses.warp[name], "0 or more")
     pixels = losses.shift.pixels

@@ -23,6 +23,7 @@ from jaxstyle.models.examples import (
 )
 from jaxstyle.models.projection import ProjectionHeads
 from jaxstyle.objectives.kinds import KINDS, Kind
+from jaxstyle.optimizers import build_optimizer
 
 PyTree = Any
 
@@ -54,10 +55,6 @@ def build_networks(config: FrozenConfigDict) -> Networks:
     Raises `UserError` for an unknown name or option, and where networks, losses and data do not
     fit together.
     """
-
-    def adam(settings):
-        return optax.scale_by_adam(b1=settings.b1, b2=settings.b2)
-
     losses = config.losses
     generator = build_generator(config.generator)
     discriminators = {"main": build_discriminator(config.discriminator)}
@@ -78,8 +75,8 @@ def build_networks(config: FrozenConfigDict) -> Networks:
         discriminators=discriminators,
         helpers=helpers,
         features=features.describe(config.features.network)[0] if sees else None,
-        generator_optimizer=adam(config.optimizer.generator),
-        discriminator_optimizer=adam(config.optimizer.discriminator),
+        generator_optimizer=build_optimizer(config.optimizer.generator),
+        discriminator_optimizer=build_optimizer(config.optimizer.discriminator),
     )
     _check(networks, config)
     return networks

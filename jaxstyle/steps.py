@@ -17,7 +17,7 @@ import optax
 from ml_collections import FrozenConfigDict
 
 from jaxstyle.accumulation import in_micro_batches, joined, mean_gradients
-from jaxstyle.data.augment import color_jitter, keys_of_images, random_flip, to_float
+from jaxstyle.data.augment import add_noise, color_jitter, keys_of_images, random_flip, to_float
 from jaxstyle.models.examples import takes_noise
 from jaxstyle.networks import Networks, init_discriminators, init_generator
 from jaxstyle.objectives import discriminator as of_discriminator
@@ -150,7 +150,7 @@ def train_step(
         jax.random.fold_in(state.key, state.step), 4
     )
     if updates.stage:
-        state = _forget_moments(state, _first_steps(config)[updates.stage])
+        state = _forget_moments(state, networks, _first_steps(config)[updates.stage])
     index = jnp.arange(len(batch["style"]))
     if axis:
         index += len(index) * jax.lax.axis_index(axis)
@@ -197,15 +197,22 @@ def train_step(
     return state.replace(**changes), figures
 
 
-def _forget_moments(state: TrainState, at_step: int) -> TrainState:
+def _forget_moments(state: TrainState, networks: Networks, at_step: int) -> TrainState:
     """At that step, empties the optimizers: they know nothing of the layers that join there."""
 
-    def emptied(tree):
-        return jax.tree.map(lambda x: jnp.where(state.step == at_step, jnp.zeros_like(x), x), tree)
+    def emptied(optimizer, old, parameters):
+        new = optimizer.init(parameters)
+        return jax.tree.map(lambda x, y: jnp.where(state.step == at_step, x, y), new, old)
 
     return state.replace(
-        generator_optimizer=emptied(state.generator_optimizer),
-        discriminator_optimizer=emptied(state.discriminator_optimizer),
+        generator_optimizer=emptied(
+            networks.generator_optimizer,
+            state.generator_optimizer,
+            (state.generator, state.helpers),
+        ),
+        discriminator_optimizer=emptied(
+            networks.discriminator_optimizer, state.discriminator_optimizer, state.discriminators
+        ),
     )
 
 
@@ -349,6 +356,9 @@ def _augment(
     if any(jitter) and "content" in images:
         jitter_keys = keys_of_images(jitter_key, index)
         images["content"] = color_jitter(images["content"], jitter_keys, *jitter)
+    if config.data.noise and "content" in images:
+        noise_keys = keys_of_images(jax.random.fold_in(noise_key, 1), index)
+        images["content"] = add_noise(images["content"], noise_keys, config.data.noise)
     if takes_noise(networks.generator):
         shape = (networks.generator.latent,)
         images["noise"] = jax.vmap(lambda k: jax.random.normal(k, shape))(

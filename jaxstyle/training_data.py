@@ -10,6 +10,7 @@ from jaxstyle.config import needs_smooth_frames
 from jaxstyle.data.guides import open_bundle_guide, open_guide
 from jaxstyle.data.loader import BatchIterator, make_loader
 from jaxstyle.data.pairs import align, key_frames
+from jaxstyle.data.remembered import Remembered
 from jaxstyle.data.scaled import Scaled
 from jaxstyle.data.sources import Source, open_source
 from jaxstyle.errors import UserError
@@ -71,16 +72,21 @@ def load_batches(
     process_count: int = 1,
 ) -> BatchIterator:
     """The run's batches of what `open_training_data` has opened, see `make_loader`."""
+
+    def remembered(source: Source) -> Source:
+        return Remembered(source, config.data.memory * 1_000_000)
+
+    content, style = sources.content, sources.style
     return make_loader(
-        sources.content,
-        sources.style,
+        None if content is None else remembered(content),
+        [remembered(s) for s in style] if isinstance(style, list) else remembered(style),
         batch_size=config.batch_size,
         image_size=config.image_size,
         seed=config.seed,
         workers=config.data.workers,
         crop_scale=config.data.crop_scale,
         paired=config.data.paired or bool(config.data.teacher),
-        guides=sources.guides,
+        guides=[remembered(guide) for guide in sources.guides],
         native_content=bool(config.data.content_sides),
         edge_smoothing=needs_smooth_frames(config),
         process_index=process_index,

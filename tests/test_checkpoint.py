@@ -431,7 +431,13 @@ def test_another_config_is_refused_and_the_difference_named(tmp_path, name, valu
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("log_every", 1), ("data.workers", 4), ("data.cache_dir", "elsewhere")]
+    ("name", "value"),
+    [
+        ("log_every", 1),
+        ("data.workers", 4),
+        ("data.cache_dir", "elsewhere"),
+        ("data.memory", 0),
+    ],
 )
 def test_what_does_not_alter_the_result_may_change(tmp_path, name, value):
     write_config(tmp_path, CONFIG)

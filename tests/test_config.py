@@ -52,6 +52,10 @@ ROUND_SCHEDULE = ((0.0, 0.0), (0.1, 1.0), (1.0, 0.0))
         ("losses.color.schedule", ROUND_SCHEDULE),
         ("losses.r1.every", 1),
         ("initial_steps", 100),
+        ("data.noise", 0.1),
+        ("data.memory", 0),
+        ("losses.patches.weight", 0.5),
+        ("optimizer.generator.kind", "muon"),
     ],
 )
 def test_sound_values_pass(name, value):
@@ -98,9 +102,14 @@ def test_sound_values_pass(name, value):
         ("losses.patch_nce.layers", ((), ("a",), (1.5,))),
         ("losses.palette.block", (0, 7)),
         ("losses.warp.noise", (-0.1,)),
+        ("losses.patches.projections", (0, -1)),
         ("data.brightness", (-0.1, 1.0, 5.0)),
+        ("data.noise", (-0.1,)),
+        ("data.memory", (-1,)),
         ("optimizer.generator.learning_rate", (-1e-4,)),
         ("optimizer.discriminator.b1", (1.0, -0.1)),
+        ("optimizer.generator.kind", ("sgd", "")),
+        ("optimizer.discriminator.kind", ("Muon",)),
     ],
 )  # fmt: skip
 def test_values_that_cannot_work_are_refused_by_name(name, values):
@@ -128,6 +137,16 @@ def test_a_shift_must_leave_something_to_compare():
     check_config(changed(**small | {"image_size": 48, "losses.shift.weight": 1.0}))
     with pytest.raises(UserError, match=r"losses\.shift\.pixels is 16"):
         check_config(changed(**small | {"losses.shift.weight": 1.0}))
+
+
+def test_patches_need_pictures_of_two_scales():
+    small = {"image_size": 16}
+    check_config(changed(**small))  # off
+    check_config(changed(**{"image_size": 32, "losses.patches.weight": 1.0}))
+    with pytest.raises(
+        UserError, match=r"image_size is 16; it must be 32 or more where losses\.pat"
+    ):
+        check_config(changed(**small, **{"losses.patches.weight": 1.0}))
 
 
 def test_a_step_that_updates_neither_network_is_refused():

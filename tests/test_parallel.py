@@ -30,6 +30,7 @@ def everything() -> ConfigDict:
             "discriminator.norm": "none",
             "data.brightness": 0.2,
             "data.saturation": 0.2,
+            "data.noise": 0.1,
             "losses.adversarial.smooth_weight": 0.5,
             "losses.adversarial.pool": 8,
             "losses.r1.weight": 0.1,
@@ -40,6 +41,7 @@ def everything() -> ConfigDict:
             "losses.patch_nce.width": 8,
             "losses.patch_nce.flip": True,
             "losses.palette.weight": 5.0,
+            "losses.patches.weight": 1.0,
             "losses.total_variation.weight": 0.5,
             "losses.shift.weight": 1.0,
             "losses.warp.weight": 1.0,
@@ -56,8 +58,9 @@ def any_style() -> ConfigDict:
     config = everything()
     config.generator = ConfigDict({"name": "microast", "dtype": "float32"})
     config.losses.patch_nce.weight = 0.0
-    for term in ("shift", "warp", "r1", "gradient_penalty", "palette"):
+    for term in ("shift", "warp", "r1", "gradient_penalty", "palette", "patches"):
         config.losses[term].weight = 0.0
+    config.data.noise = 0.0  # from which rounding grows, see below
     config.losses.adversarial.pool = 0
     config.losses.style_contrast.weight = 1.0
     config.losses.identity.weight = 0.0

@@ -286,6 +286,7 @@ ALL_TERMS = {
     "losses.color.weight": 3.0,
     "losses.total_variation.weight": 0.7,
     "losses.palette.weight": 0.9,
+    "losses.patches.weight": 0.8,
     "losses.warp.weight": 4.0,
     "losses.warp.schedule": ((0.0, 0.0), (0.5, 1.0)),
     "losses.shift.weight": 5.0,
@@ -320,6 +321,7 @@ def test_totals_are_the_weighted_sums_of_the_terms(all_terms, larger_batch):
         "g/color": 3.0,
         "g/total_variation": 0.7,
         "g/palette": 0.9,
+        "g/patches": 0.8,
         "g/warp": 4.0 * 0.8,
         "g/shift": 5.0 * 0.45,
         "g/paired_l1": 6.0,
@@ -367,6 +369,30 @@ def test_a_guide_is_flipped_with_its_content_and_not_with_its_style(plain):
     content = steps._augment(batch, *draw, tiny())["content"]
     np.testing.assert_array_equal(images["guide"], content)
     assert np.abs(images["content"] - content).max() > 0.1
+
+
+def test_noise_is_on_the_content_and_not_on_what_belongs_to_it(plain):
+    """So the output, which is compared with the guide, has to be without."""
+    pictures = np.random.default_rng(2).integers(0, 256, (32, 16, 16, 3), np.uint8)
+    names = ("content", "guide", "style", "style_smooth")
+    batch = dict.fromkeys(names, pictures)
+
+    def augmented(index=None, **changes):
+        index = jnp.arange(32) if index is None else index
+        part = {name: images[np.asarray(index)] for name, images in batch.items()}
+        draw = (index, jax.random.key(3), plain.networks)
+        return steps._augment(part, *draw, tiny(**{"data.guides": ("painter:oil",), **changes}))
+
+    clean, noisy = augmented(), augmented(**{"data.noise": 0.1})
+    for name in names[1:]:
+        np.testing.assert_array_equal(noisy[name], clean[name])
+    deviations = np.asarray(noisy["content"] - clean["content"]).std((1, 2, 3))
+    assert 0.06 < deviations.max() < 0.1
+    assert 0 < deviations.min() < 0.05
+    # An image has its own on whichever device it is.
+    few = jnp.array([30, 7])
+    part = augmented(few, **{"data.noise": 0.1})
+    np.testing.assert_array_equal(part["content"], noisy["content"][few])
 
 
 @pytest.mark.parametrize("kind", adversarial.KINDS)

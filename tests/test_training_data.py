@@ -1,4 +1,5 @@
 import functools
+from pathlib import Path
 
 import cv2
 import jax
@@ -8,6 +9,7 @@ from ml_collections import FrozenConfigDict
 
 from jaxstyle.bundle import save_bundle
 from jaxstyle.config import default_config
+from jaxstyle.data.images import read_image
 from jaxstyle.errors import UserError
 from jaxstyle.models import build_generator
 from jaxstyle.models.examples import init_parameters
@@ -143,12 +145,18 @@ def test_each_style_has_a_guide_that_paints_the_content_at_every_scale(folder, p
     assert sources.frame_counts() == {"content": 4, "style": 14}
 
 
-def test_batches_bring_the_guide_of_the_style_at_the_scale_of_the_content(folder, painters):
+@pytest.fixture
+def photos(folder):
     rng = np.random.default_rng(0)
     (folder / "photos").mkdir()
     for i in range(3):
         pixels = rng.integers(0, 256, (40, 48, 3), np.uint8)
         cv2.imwrite(str(folder / "photos" / f"{i}.png"), pixels)
+    return folder
+
+
+def guided(folder, **data):
+    """Batches of photos, two styles and a guide for each."""
     config = default_config()
     config.image_size, config.batch_size = 32, 4
     config.data.update(
@@ -158,10 +166,15 @@ def test_batches_bring_the_guide_of_the_style_at_the_scale_of_the_content(folder
             "guides": ("painter:negative", "painter:dark"),
             "content_sides": (40,),
             "cache_dir": str(folder / "cache"),
+            **data,
         }
     )
     config = FrozenConfigDict(config)
-    sources = open_training_data(config, needs_content=True, say=print)
+    return config, open_training_data(config, needs_content=True, say=print)
+
+
+def test_batches_bring_the_guide_of_the_style_at_the_scale_of_the_content(photos, painters):
+    config, sources = guided(photos)
     batches = load_batches(config, sources)
     batch = next(batches)
     batches.close()
@@ -173,3 +186,31 @@ def test_batches_bring_the_guide_of_the_style_at_the_scale_of_the_content(folder
         assert (windows == content.transpose(2, 0, 1)).all(axis=(3, 4, 5)).any()
         expected = np.rint(content / 5) if label else 255 - content.astype(int)
         np.testing.assert_array_equal(guide, expected)
+
+
+def test_images_that_are_kept_in_memory_give_the_same_batches(photos, painters, monkeypatch):
+    """Over several epochs, in which those that are not kept are decoded anew each time."""
+    decoded = []
+
+    def read(path):
+        decoded.append(Path(path).name)
+        return read_image(path)
+
+    monkeypatch.setattr("jaxstyle.data.images.read_image", read)
+    monkeypatch.setattr("jaxstyle.data.teacher.read_image", read)
+    shown = {}
+    for memory in (500, 0):
+        config, sources = guided(photos, memory=memory)
+        decoded.clear()
+        batches = load_batches(config, sources)
+        shown[memory] = [next(batches) for _ in range(12)]
+        batches.close()
+        # 3 photos, 12 and 2 of the styles, 3 by each guide; threads may decode one at once.
+        if memory:
+            assert len(decoded) < 3 * 23
+        else:
+            assert len(decoded) > 4 * 23
+    for kept, anew in zip(shown[500], shown[0], strict=True):
+        assert kept.keys() == anew.keys()
+        for name in kept:
+            np.testing.assert_array_equal(kept[name], anew[name])

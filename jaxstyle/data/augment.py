@@ -143,6 +143,29 @@ def color_jitter(
     return jnp.clip(x * 2.0 - 1.0, -1.0, 1.0)
 
 
+def add_noise(images: jax.Array, keys: jax.Array, strongest: float) -> jax.Array:
+    """Normal noise in grains of 1, 2 and 4 pixels, as sensors, film and compression leave it.
+
+    The standard deviation of each grain is drawn for each image, that of all together is at most
+    `strongest`. images: float32 [N, H, W, 3] in [-1, 1], which the result may leave, H and W
+    multiples of 4. keys: [N].
+    """
+    grains = (1, 2, 4)
+
+    def noise(key):
+        strength_key, *grain_keys = jax.random.split(key, 1 + len(grains))
+        strengths = jax.random.uniform(strength_key, (len(grains),), images.dtype)
+        height, width, channels = images.shape[1:]
+        total = jnp.zeros(images.shape[1:], images.dtype)
+        for grain, grain_key, strength in zip(grains, grain_keys, strengths, strict=True):
+            shape = (height // grain, 1, width // grain, 1, channels)
+            coarse = jax.random.normal(grain_key, shape, images.dtype)
+            total += strength * coarse.repeat(grain, 1).repeat(grain, 3).reshape(total.shape)
+        return total * (strongest / len(grains) ** 0.5)
+
+    return images + jax.vmap(noise)(keys)
+
+
 def _luma(rgb: jax.Array) -> jax.Array:
     """[..., 3] -> [..., 1], Rec. 601."""
     return 0.299 * rgb[..., 0:1] + 0.587 * rgb[..., 1:2] + 0.114 * rgb[..., 2:3]

@@ -18,6 +18,7 @@ import jax.numpy as jnp
 from jaxstyle.accumulation import in_micro_batches
 from jaxstyle.losses import contrastive
 from jaxstyle.losses.palette import palette_distance
+from jaxstyle.losses.patches import patch_distance
 from jaxstyle.objectives.outputs import Images, Outputs, Players, mean_pooled, run_generators
 
 PyTree = Any
@@ -116,6 +117,14 @@ def _palette_distance(palettes, settings, key):
     return palette_distance(*palettes, key, block=1)
 
 
+def _pictures(players, outputs, images, settings):
+    return outputs.fake, players.growth(images["style"]) if players.growth else images["style"]
+
+
+def _patch_distance(pictures, settings, key):
+    return patch_distance(*pictures, key, projections=settings.projections)
+
+
 def _style_codes(players, outputs, images, settings):
     (code,) = outputs.condition
     return players.encode_style(outputs.fake), code
@@ -127,4 +136,5 @@ def _code_contrast(codes, settings, key):
 
 
 PALETTE = Comparison(_palettes, _palette_distance)
+PATCHES = Comparison(_pictures, _patch_distance)
 STYLE_CONTRAST = Comparison(_style_codes, _code_contrast)

@@ -13,6 +13,7 @@ from jaxstyle.losses import adversarial, color, contrastive, paired, perceptual,
 from jaxstyle.losses.smoothing import superpixels
 from jaxstyle.objectives.comparison import (
     PALETTE,
+    PATCHES,
     STYLE_CONTRAST,
     Compared,
     Comparison,
@@ -273,6 +274,7 @@ _TERMS: dict[str, Term | Comparison] = {
     "color": _color,
     "total_variation": _total_variation,
     "palette": PALETTE,
+    "patches": PATCHES,
     "gram": _gram,
     "statistics": _statistics,
     "style_contrast": STYLE_CONTRAST,

@@ -28,6 +28,7 @@ KINDS = {
     "color": Kind("content"),
     "total_variation": Kind(on_content=False),
     "palette": Kind("style", on_content=False),
+    "patches": Kind("style", on_content=False),
     "gram": Kind("style", on_content=False, sees=True),
     "statistics": Kind("style", on_content=False, sees=True),
     "style_contrast": Kind("style"),

@@ -172,3 +172,60 @@ def test_saturation_keeps_every_grey_and_scales_colour():
 def test_jitter_stays_in_range():
     out = augment.color_jitter(random_batch(-1.0, 1.0), KEYS, 0.5, 0.5, 0.5)
     assert float(jnp.abs(out).max()) <= 1
+
+
+# ---- Noise ---------------------------------------------------------------------------------------
+
+
+def noise_of(keys, strongest, shape=(32, 24)):
+    grey = jnp.full((len(keys), *shape, 3), 0.25)
+    return np.asarray(jax.jit(augment.add_noise)(grey, keys, strongest) - grey)
+
+
+def mean_of_blocks(images, size):
+    n, height, width, channels = images.shape
+    blocks = images.reshape(n, height // size, size, width // size, size, channels)
+    return blocks.mean((2, 4), keepdims=True).repeat(size, 2).repeat(size, 4).reshape(images.shape)
+
+
+def test_each_image_gets_noise_of_three_grains_in_strengths_of_its_own():
+    noise = noise_of(jax.random.split(KEY, 400), 0.3, (64, 64))
+    twos, fours = mean_of_blocks(noise, 2), mean_of_blocks(noise, 4)
+    # What varies within blocks of 2, within those of 4, and between these. The mean of a block of
+    # four independent numbers has a quarter of their variance, what is left three quarters.
+    within_twos = (noise - twos).var((1, 2, 3)) / 0.75
+    within_fours = (twos - fours).var((1, 2, 3)) / 0.75 - within_twos / 4
+    between = fours.var((1, 2, 3)) - within_fours / 4 - within_twos / 16
+    variances = np.stack([within_twos, within_fours, between])
+    # Each is U(0, 0.3 / sqrt(3)), so that all together are 0.3 at most.
+    shares = (0.1, 0.25, 0.5, 0.75, 0.9)
+    for found in np.sqrt(np.maximum(variances, 0)):
+        expected = np.multiply(shares, 0.3 / 3**0.5)
+        np.testing.assert_allclose(np.quantile(found, shares), expected, atol=0.02)
+    assert noise.std((1, 2, 3)).max() < 0.3
+    correlations = np.corrcoef(np.sqrt(np.maximum(variances, 0)))
+    assert np.abs(correlations - np.eye(3)).max() < 0.2
+
+
+def test_noise_is_normal_and_has_no_direction():
+    noise = noise_of(jax.random.split(KEY, 400), 0.3)
+    unit = noise / noise.std((1, 2, 3), keepdims=True)
+    assert abs(unit.mean()) < 0.02
+    np.testing.assert_allclose((np.abs(unit) < 1).mean(), 0.6827, atol=0.02)
+    beside, below = unit[:, :, :-1] * unit[:, :, 1:], unit[:, :-1] * unit[:, 1:]
+    np.testing.assert_allclose(beside.mean(), below.mean(), atol=0.02)
+    # Neither do the channels know of each other.
+    assert abs((unit[..., 0] * unit[..., 1]).mean()) < 0.02
+
+
+def test_noise_depends_on_the_key_of_the_image_alone():
+    keys = jax.random.split(KEY, 6)
+    noise = noise_of(keys, 0.3)
+    few = jnp.array([4, 1])
+    np.testing.assert_allclose(noise_of(keys[few], 0.3), noise[few], atol=1e-6)
+    assert len({image.tobytes() for image in noise}) == 6
+    np.testing.assert_allclose(noise_of(keys, 0.6), 2 * noise, atol=1e-6)
+
+
+def test_noise_of_strength_zero_changes_nothing():
+    np.testing.assert_array_equal(noise_of(KEYS, 0.0), 0)
