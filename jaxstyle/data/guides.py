@@ -6,24 +6,25 @@ from pathlib import Path
 from jaxstyle.bundle import load_bundle
 from jaxstyle.data.images import read_image
 from jaxstyle.data.pairs import key_frames
+from jaxstyle.data.scaled import Scaled
 from jaxstyle.data.sources import Source, open_source
 from jaxstyle.data.teacher import Taught, painted, taught
 from jaxstyle.errors import UserError
 from jaxstyle.model_files import find_model
 from jaxstyle.models.examples import condition_of
 from jaxstyle.painters import PAINTERS
-from jaxstyle.painters.palette import palette_of
 from jaxstyle.realtime import styles
 
-# As many images of each set as a palette is taken from, at most.
-_PALETTE_IMAGES = 64
+# Of the art that painters take colours and contrasts from: so many pictures at most, of this
+# shorter side, the size at which styles are measured.
+_MOST_ART, _ART_SIDE = 64, 256
 
 
 def open_guide(spec: str, content: Source, *, cache_dir: str | os.PathLike) -> Taught:
     """What the guide that a config string names makes of the content; computed once, and kept.
 
-    - `painter:oil`: a painter of `jaxstyle.painters`. `painter:oil?palette=paintings/&amount=0.8`:
-      with the colours of the content moved so far (0 to 1) towards those of a source.
+    - `painter:oil`: a painter of `jaxstyle.painters`. `painter:oil?art=paintings/`: what it paints
+      gets the colours and contrasts of that source; `&colours=0.5&contrasts=0.8` so far (0 to 1).
     - `model.safetensors`: a bundle; `model.safetensors?style=wave.jpg` one that takes a style
       image, or `?style=NAME` one of several styles.
 
@@ -32,7 +33,7 @@ def open_guide(spec: str, content: Source, *, cache_dir: str | os.PathLike) -> T
     name, _, query = spec.partition("?")
     options = dict(option.partition("=")[::2] for option in query.split("&") if option)
     kind, _, painter = name.partition(":")
-    known = {"palette", "amount"} if kind == "painter" else {"style"}
+    known = {"art", "colours", "contrasts"} if kind == "painter" else {"style"}
     if unknown := sorted(options.keys() - known):
         raise UserError(f"{spec}: no option {unknown[0]!r}; there are: {', '.join(sorted(known))}")
     if kind != "painter":
@@ -42,12 +43,14 @@ def open_guide(spec: str, content: Source, *, cache_dir: str | os.PathLike) -> T
         raise UserError(f"{spec}: no painter {painter!r}; there are: {', '.join(PAINTERS)}")
     if not options:
         return painted(content, painter, cache_dir)
-    if not options.get("palette"):
-        raise UserError(f"{spec}: name the pictures whose colours it takes, palette=FOLDER")
-    amount = _amount(spec, options.get("amount", "1"))
-    target = open_source(options["palette"], size=256, cache_dir=cache_dir)
-    palettes = tuple(palette_of(_some(source)) for source in (content, target))
-    return painted(content, painter, cache_dir, palettes=palettes, amount=amount)
+    if not options.get("art"):
+        raise UserError(f"{spec}: name the pictures that it is to look like, art=FOLDER")
+    amounts = {
+        name: _amount(spec, name, options.get(name, "1")) for name in ("colours", "contrasts")
+    }
+    source = open_source(options["art"], size=_ART_SIDE, cache_dir=cache_dir)
+    art = Scaled(key_frames(source, min(len(source), _MOST_ART)), (_ART_SIDE,))
+    return painted(content, painter, cache_dir, art=art, **amounts)
 
 
 def _check_model(name: str) -> None:
@@ -58,18 +61,14 @@ def _check_model(name: str) -> None:
         raise UserError(f"{error}; nor a painter, such as {known}") from error
 
 
-def _amount(spec: str, text: str) -> float:
+def _amount(spec: str, name: str, text: str) -> float:
     try:
         amount = float(text)
     except ValueError:
         amount = -1.0
     if not 0 <= amount <= 1:
-        raise UserError(f"{spec}: amount is {text}; it must be a number from 0 to 1")
+        raise UserError(f"{spec}: {name} is {text}; it must be a number from 0 to 1")
     return amount
-
-
-def _some(source: Source) -> Source:
-    return key_frames(source, min(len(source), _PALETTE_IMAGES))
 
 
 def open_bundle_guide(

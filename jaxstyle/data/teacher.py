@@ -1,6 +1,7 @@
 """Style made by a teacher, a slow model or a painter, whose results a fast model learns."""
 
 import collections
+import dataclasses
 import hashlib
 import io
 import os
@@ -20,7 +21,7 @@ from jaxstyle.data.images import read_image
 from jaxstyle.data.sources import Source
 from jaxstyle.errors import UserError
 from jaxstyle.model_files import find_model
-from jaxstyle.painters.palette import Palette, repaint
+from jaxstyle.painters.matching import matched, statistics_of
 from jaxstyle.realtime.controls import Settings
 from jaxstyle.realtime.engine import State, Stylizer, initial_state
 from jaxstyle.whole_file import make_folder, one_process_at_a_time, write_whole
@@ -94,8 +95,9 @@ def painted(
     painter: str,
     cache_dir: str | os.PathLike,
     *,
-    palettes: tuple[Palette, Palette] | None = None,
-    amount: float = 1.0,
+    art: Sequence[np.ndarray] = (),
+    colours: float = 1.0,
+    contrasts: float = 1.0,
 ) -> Taught:
     """What a painter makes of every content frame, kept as in `taught`.
 
@@ -103,22 +105,33 @@ def painted(
       content: the frames.
       painter: a name in `painters.PAINTERS`.
       cache_dir: the folder.
-      palettes: those of the content and of the style; the painter works with colours moved from
-        the one to the other.
-      amount: how far they are moved, 0 to 1.
+      art: uint8 [H, W, 3], pictures that what is painted is to be `matched` to, if any.
+      colours: how far, see `matched`.
+      contrasts: the same.
     """
     paint = painters.PAINTERS[painter]
-    identity = [f"painter {painter} {painters.VERSION} {amount}".encode()]
-    if palettes:
-        identity += [part.tobytes() for p in palettes for part in (p.mean, p.covariance)]
+    who = f"painter {painter}"
+    identity = [f"{who} {painters.VERSION}".encode()]
+    results = _kept(content, lambda frame: _painted_by(paint, frame), identity, cache_dir, who)
+    if not art:
+        return results
+    source, target = statistics_of(results), statistics_of(art)
+    identity.append(f"{colours} {contrasts}".encode())
+    for statistics in (source, target):
+        identity += [part.tobytes() for part in dataclasses.astuple(statistics)]
 
-    def result(frame: np.ndarray) -> np.ndarray:
-        image = frame.astype(np.float32) / 255
-        if palettes:
-            image = repaint(image, *palettes, amount)
-        return np.rint(255 * np.clip(paint(image), 0, 1)).astype(np.uint8)[None]
+    def match(image: np.ndarray) -> np.ndarray:
+        return matched(image, source, target, colours=colours, contrasts=contrasts)
 
-    return _kept(content, result, identity, cache_dir, f"painter {painter}")
+    return _kept(
+        results, lambda frame: _painted_by(match, frame), identity, cache_dir, f"{who}, matched"
+    )
+
+
+def _painted_by(paint: Callable[[np.ndarray], np.ndarray], frame: np.ndarray) -> np.ndarray:
+    """uint8 [H, W, 3] -> [1, H, W, 3], by a function of float32 images in [0, 1]."""
+    painted = paint(frame.astype(np.float32) / 255)
+    return np.rint(255 * np.clip(painted, 0, 1)).astype(np.uint8)[None]
 
 
 def _kept(

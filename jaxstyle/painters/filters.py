@@ -36,6 +36,7 @@ def luma(image: np.ndarray) -> np.ndarray:
 def orientation(image: np.ndarray, sigma: float = 2.0) -> Orientation:
     """From the eigenvectors of the structure tensor, averaged over `sigma` pixels.
 
+    Where a picture is even, its direction is the vertical, without anisotropy.
     Brox et al. 2006; Kyprianidis et al. 2009 paint with it.
     """
     across = cv2.Sobel(image, cv2.CV_32F, 1, 0) / 4
@@ -43,14 +44,9 @@ def orientation(image: np.ndarray, sigma: float = 2.0) -> Orientation:
     products = (across * across, across * down, down * down)
     e, f, g = (cv2.GaussianBlur(p.sum(axis=-1), (0, 0), sigma) for p in products)
     spread = np.sqrt(np.square(e - g) + 4 * np.square(f))
-    larger, smaller = (e + g + spread) / 2, (e + g - spread) / 2
-    x, y = larger - e, -f
-    length = np.hypot(x, y)
-    somewhere = length > 1e-8
-    x = np.where(somewhere, x / np.maximum(length, 1e-8), 1).astype(np.float32)
-    y = np.where(somewhere, y / np.maximum(length, 1e-8), 0).astype(np.float32)
-    anisotropy = (larger - smaller) / np.maximum(larger + smaller, 1e-9)
-    return Orientation(x, y, anisotropy.astype(np.float32))
+    across_edges = np.arctan2(2 * f, e - g) / 2
+    anisotropy = spread / np.maximum(e + g, 1e-9)
+    return Orientation(-np.sin(across_edges), np.cos(across_edges), anisotropy)
 
 
 def bilateral(
@@ -122,6 +118,29 @@ def flat_tones(values: np.ndarray, count: int, sharpness: float) -> np.ndarray:
     step = np.floor(scaled)
     within = np.tanh(sharpness * (2 * (scaled - step) - 1)) / np.tanh(sharpness)
     return (step + 0.5 + 0.5 * within) / count
+
+
+def contour_strokes(values: np.ndarray, *, sigma: float, width: float, still: float) -> np.ndarray:
+    """Waves along the contour lines of a picture, about one every `width` pixels.
+
+    values: float32 [H, W], such as lightness; they are blurred by `sigma` pixels first. Returns
+    float32 [H, W] in [-1, 1]. A wave is a step in the values, 1, 2, 4 ... units, as the slope
+    allows: so strokes move with what they are on, and hardly with noise. still: the slope, in units
+    a pixel, at which they are half as strong; where nothing rises or falls there are none.
+    """
+    smooth = cv2.GaussianBlur(values, (0, 0), sigma)
+    across = cv2.Sobel(smooth, cv2.CV_32F, 1, 0) / 8
+    down = cv2.Sobel(smooth, cv2.CV_32F, 0, 1) / 8
+    slope = cv2.GaussianBlur(np.hypot(across, down), (0, 0), sigma)
+    octave = np.log2(np.clip(width * slope, 1, 32))
+    lower = np.floor(octave)
+    share = octave - lower
+
+    def wave(octave):
+        return np.sin(2 * np.pi * smooth / 2**octave)
+
+    waves = (1 - share) * wave(lower) + share * wave(lower + 1)
+    return waves * np.square(slope) / (np.square(slope) + still * still)
 
 
 def anisotropic_kuwahara(image: np.ndarray, radius: float, sharpness: float = 8.0) -> np.ndarray:

@@ -6,13 +6,12 @@ import numpy as np
 from jaxstyle.painters.filters import (
     anisotropic_kuwahara,
     bilateral,
+    contour_strokes,
     flat_tones,
     lines,
     luma,
-    orientation,
-    smooth_along,
 )
-from jaxstyle.painters.palette import from_lab, to_lab
+from jaxstyle.painters.matching import from_lab, to_lab
 
 # The pigments of a woodblock print, from dark to light: Prussian blue in three strengths, paper.
 _PRINT = np.array(
@@ -25,84 +24,84 @@ _NIGHT = np.array(
 
 
 def cel(image: np.ndarray) -> np.ndarray:
-    """Flat, bright tones within dark outlines, as on an animator's cel."""
-    bright = image**0.8
-    lab = to_lab(anisotropic_kuwahara(bilateral(bright, times=4), 5.0))
-    lab[..., 0] = 100 * flat_tones(np.clip(lab[..., 0] / 100, 0, 1), 6, sharpness=3.0)
-    lab[..., 1:] *= 1.15
-    outline = _outline(bright, threshold=-0.009)
-    return from_lab(lab) * (0.12 + 0.88 * outline[..., None])
+    """Flat, bright, clear tones within dark outlines, as on an animator's cel."""
+    bright = image**0.62
+    lab = to_lab(anisotropic_kuwahara(bilateral(bright, times=4), 4.0))
+    lab[..., 0] = 100 * flat_tones(np.clip(lab[..., 0] / 100, 0, 1), 6, sharpness=2.0)
+    # What has a hue shows it; what is grey or white stays so.
+    chroma = np.hypot(lab[..., 1], lab[..., 2])[..., None]
+    clear = np.interp(chroma, [0, 2, 7, 20, 40, 90], [0, 4, 17, 35, 55, 90]).astype(np.float32)
+    lab[..., 1:] *= clear / np.maximum(chroma, 1e-3)
+    outline = _outline(bright, threshold=-0.006)
+    return from_lab(lab) * (0.18 + 0.82 * outline[..., None])
 
 
 def oil(image: np.ndarray) -> np.ndarray:
-    """Dabs of paint along the shapes, of livelier colours than the shapes have, with bristle marks.
+    """Dabs of paint along the shapes, in colours livelier than the shapes have.
 
-    Impressionists set colours side by side that a photo shows mixed: what tells the colour of a
-    pixel from its surroundings is made stronger first, and light and dark weaker.
+    Impressionists set colours side by side that a photo shows mixed, and paint shadows violet and
+    light yellow: what tells the colour of a pixel from its surroundings is made stronger, before it
+    is painted and after.
     """
-    lab = _lively(to_lab(image), lightness=0.72, colour=2.2)
-    lab[..., 1:] *= 1.2
-    lively = from_lab(lab)
-    dabs = anisotropic_kuwahara(lively, 5.0)
-    marks, colours = _bristle_marks(lively, dabs, sigma=5.0, length=10)
-    return np.clip(dabs + 0.065 * marks + 0.8 * colours, 0, 1)
+    lab = _lively(to_lab(image), lightness=1.0, colour=2.0, radius=5.0)
+    light = (lab[..., 0] - 50) / 50
+    lab[..., 2] += 12 * light
+    lab[..., 1] -= 4 * np.minimum(light, 0)
+    dabs = to_lab(anisotropic_kuwahara(from_lab(lab), 6.0, 12.0))
+    broken = cv2.GaussianBlur(dabs, (0, 0), 1.0) - cv2.GaussianBlur(dabs, (0, 0), 4.0)
+    return from_lab(dabs + np.array([0.6, 1.0, 1.0], np.float32) * broken)
 
 
 def starry(image: np.ndarray) -> np.ndarray:
-    """Long, heavy strokes in the blues and yellows of a night sky."""
-    lively = from_lab(_lively(to_lab(image), lightness=1.0, colour=2.0))
-    dabs = anisotropic_kuwahara(lively, 6.0)
-    night = to_lab(_dyed(3.4 * luma(dabs) - 0.2, _NIGHT))
+    """Strokes that swirl along the shapes, in the blues and yellows of a night sky."""
+    lab = to_lab(image)
+    dabs = anisotropic_kuwahara(from_lab(_lively(lab, lightness=1.3, colour=1.6)), 4.0)
+    strokes = contour_strokes(lab[..., 0], sigma=4.0, width=10.0, still=0.12)
     own = to_lab(dabs)
-    warmth = _warmth(own)
-    night[..., 1:] += ((0.25 + 0.5 * warmth) * (own - night))[..., 1:]
-    marks, _ = _bristle_marks(lively, dabs, sigma=8.0, length=16)
-    return np.clip(from_lab(night) + 0.09 * marks * np.array([1.0, 1.0, 0.8], np.float32), 0, 1)
+    night = to_lab(_dyed(3.6 * (own[..., 0] + 8 * strokes) / 100 - 0.35, _NIGHT))
+    night[..., 1:] += ((0.15 + 0.5 * _warmth(own)) * (own - night))[..., 1:]
+    return from_lab(night)
 
 
 def woodblock(image: np.ndarray) -> np.ndarray:
     """A Japanese print: blue lines, flat blues on paper, and ochre where the photo is warm."""
-    bright = image**0.55
-    smooth = anisotropic_kuwahara(bilateral(bright, times=3), 5.0)
+    bright = image**0.6
+    smooth = anisotropic_kuwahara(bilateral(bright, times=3), 4.0)
+    lightness = luma(smooth)
+    # The dark is hatched along its shapes, the paper is not.
+    hatching = contour_strokes(to_lab(image)[..., 0], sigma=3.0, width=8.0, still=0.15)
+    shade = 1.05 * lightness - 0.02 + 0.12 * hatching * (1 - lightness)
     count = len(_PRINT)
-    tone = flat_tones(np.clip(1.05 * luma(smooth) + 0.02, 0, 1), count, sharpness=3.0)
-    blue = to_lab(_dyed(tone * count - 0.5, _PRINT))
-    own = to_lab(smooth)
-    warmth = _warmth(own)
-    ochre = np.stack(
-        [0.6 * blue[..., 0] + 0.4 * own[..., 0], 0.6 * own[..., 1] + 4, 0.7 * own[..., 2] + 8], -1
+    blue = to_lab(
+        _dyed(flat_tones(np.clip(shade, 0, 1), count, sharpness=2.0) * count - 0.5, _PRINT)
     )
-    print_ = from_lab(blue + 0.85 * warmth * (ochre - blue))
-    outline = _outline(bright, threshold=-0.008)
-    pen = 0.85 * (1 - outline[..., None])
-    return print_ + pen * (0.8 * _PRINT[0] - print_)
+    own = to_lab(smooth)
+    ochre = np.stack(
+        [
+            0.6 * own[..., 0] + 0.4 * blue[..., 0] + 4,
+            0.4 * own[..., 1] + 2,
+            0.45 * own[..., 2] + 10,
+        ],
+        axis=-1,
+    )
+    print_ = from_lab(blue + 0.95 * _warmth(own, least=4, most=14) * (ochre - blue))
+    pen = 0.8 * (1 - _outline(bright, threshold=-0.006)[..., None])
+    return print_ + pen * (0.75 * _PRINT[0] - print_)
 
 
 def _outline(image: np.ndarray, *, threshold: float) -> np.ndarray:
     """[H, W], 0 on the line of a pen, to 1; more lines the nearer the threshold is to 0."""
     smooth = bilateral(image, times=3)
-    return lines(smooth, sigma=1.2, tau=0.985, threshold=threshold, sharpness=110)
+    return lines(smooth, sigma=1.2, tau=0.985, threshold=threshold, sharpness=60)
 
 
-def _lively(lab: np.ndarray, *, lightness: float, colour: float) -> np.ndarray:
-    """L*a*b* with what tells each pixel from its surroundings multiplied."""
-    surroundings = cv2.GaussianBlur(lab, (0, 0), 10)
+def _lively(
+    lab: np.ndarray, *, lightness: float, colour: float, radius: float = 10.0
+) -> np.ndarray:
+    """L*a*b* with what tells each pixel from its surroundings, of `radius`, multiplied."""
+    surroundings = cv2.GaussianBlur(lab, (0, 0), radius)
     factors = np.array([lightness, colour, colour], np.float32)
     return surroundings + factors * (lab - surroundings)
-
-
-def _bristle_marks(
-    image: np.ndarray, dabs: np.ndarray, *, sigma: float, length: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Detail of the image, drawn out along the dabs of paint.
-
-    Returns its relief, [H, W, 1], about 1 strong everywhere, and its colours less that, [H, W, 3].
-    """
-    detail = image - cv2.GaussianBlur(image, (0, 0), 2.5)
-    streaks = smooth_along(detail, orientation(dabs, 3.0), sigma=sigma, length=length)
-    relief = luma(streaks)
-    strength = np.sqrt(cv2.GaussianBlur(np.square(relief), (0, 0), 8)) + 0.012
-    return (relief / strength)[..., None], streaks - relief[..., None]
 
 
 def _dyed(place: np.ndarray, pigments: np.ndarray) -> np.ndarray:
@@ -113,6 +112,10 @@ def _dyed(place: np.ndarray, pigments: np.ndarray) -> np.ndarray:
     return np.stack(channels, axis=-1).astype(np.float32)
 
 
-def _warmth(lab: np.ndarray) -> np.ndarray:
-    """[H, W, 1]: 0 for greens, blues and greys, to 1 for reds and oranges."""
-    return np.clip((0.8 * lab[..., 1] + 0.6 * lab[..., 2] - 8) / 30, 0, 1)[..., None]
+def _warmth(lab: np.ndarray, *, least: float = 8, most: float = 38) -> np.ndarray:
+    """[H, W, 1]: 0 for greens, blues and greys, to 1 for reds and oranges.
+
+    least, most: how warm, in units of a* and b*, what counts as 0 and as 1 is.
+    """
+    warm = 0.8 * lab[..., 1] + 0.6 * lab[..., 2]
+    return np.clip((warm - least) / (most - least), 0, 1)[..., None]

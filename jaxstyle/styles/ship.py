@@ -62,7 +62,7 @@ _MOST_BUNDLE = 3_000_000
 _MOST_SMALL, _MOST_SHEET, _MOST_STRIP = 60_000, 700_000, 300_000
 _SHOWN_PHOTOS, _FEWEST_PHOTOS, _SHOWN_FRAMES = 10, 3, 6
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
-# Of a path from / or ~, also within a source such as painter:oil?palette=/data/art, or within
+# Of a path from / or ~, also within a source such as painter:oil?art=/data/art, or within
 # quotes; not of a URL.
 _FOLDERS = re.compile(r"(?:^|(?<=[\s=:,(\['\"]))(?:~[^/\s]*)?/(?![/\s]|$)(?:[^/?&=]*/)*")
 # The parts of a command, for a folder without quotes ends at a space.

@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 
 from jaxstyle.bundle import save_bundle
+from jaxstyle.data.augment import resized
 from jaxstyle.data.guides import open_guide
 from jaxstyle.errors import UserError
 from jaxstyle.models import build_generator
 from jaxstyle.models.examples import init_parameters
 from jaxstyle.painters import PAINTERS
-from jaxstyle.painters.palette import palette_of, repaint
+from jaxstyle.painters.matching import matched, statistics_of
 
 
 @pytest.fixture(scope="module")
@@ -53,45 +54,77 @@ def test_a_painter_by_its_name_paints_each_frame(frames, tmp_path):
     assert found[1].dtype == np.uint8
 
 
-def test_with_a_palette_it_paints_with_the_colours_of_pictures(
+def test_with_art_what_it_paints_gets_the_colours_and_contrasts_of_pictures(
     frames, painted_by, paintings, tmp_path
 ):
     folder, pictures = paintings
-    spec = f"painter:copy?palette={folder}"
-    palettes = palette_of(frames), palette_of(pictures)
-    for more, amount in (("", 1.0), ("&amount=0.25", 0.25), ("&amount=0", 0.0)):
-        found = open_guide(spec + more, frames, cache_dir=tmp_path)
+    # Of the size at which styles are measured.
+    sets = statistics_of(frames), statistics_of([resized(p, 256) for p in pictures])
+    for more, colours, contrasts in (
+        ("", 1.0, 1.0),
+        ("&colours=0.25", 0.25, 1.0),
+        ("&contrasts=0.5&colours=0", 0.0, 0.5),
+    ):
+        found = open_guide(f"painter:copy?art={folder}{more}", frames, cache_dir=tmp_path)
+        assert len(found) == 3
         for frame, image in zip(frames, found, strict=True):
-            expected = repaint(frame.astype(np.float32) / 255, *palettes, amount)
+            as_float = frame.astype(np.float32) / 255
+            expected = matched(as_float, *sets, colours=colours, contrasts=contrasts)
             assert np.abs(image - 255 * expected).max() <= 0.5 + 1e-3
-    assert len(painted_by) == 9
+    # However far it is moved, what is painted is the same.
+    assert len(painted_by) == 3
+
+
+def test_of_much_art_some_that_is_spread_over_it_is_looked_at(
+    frames, painted_by, tmp_path, monkeypatch
+):
+    looked_at = []
+
+    class Art(list):
+        def __getitem__(self, i):
+            looked_at.append(i)
+            return super().__getitem__(i)
+
+    art = Art([np.full((256, 256, 3), 100, np.uint8)] * 500)
+    monkeypatch.setattr("jaxstyle.data.guides.open_source", lambda *args, **kwargs: art)
+    open_guide("painter:copy?art=film.mp4", frames, cache_dir=tmp_path)
+    assert len(set(looked_at)) == 64
+    assert (min(looked_at), max(looked_at)) == (0, 499)
 
 
 def test_what_is_painted_is_kept(frames, painted_by, paintings, tmp_path):
     folder, _ = paintings
-    spec = f"painter:copy?palette={folder}&amount=0.5"
+    spec = f"painter:copy?art={folder}&colours=0.5&contrasts=1"
     first = open_guide(spec, frames, cache_dir=tmp_path)
-    again = open_guide(f"painter:copy?amount=0.50&palette={folder}", frames, cache_dir=tmp_path)
+    again = open_guide(f"painter:copy?colours=0.50&art={folder}", frames, cache_dir=tmp_path)
     assert len(painted_by) == 3
     assert again.paths == first.paths
-    open_guide("painter:copy", frames, cache_dir=tmp_path)
-    open_guide(f"painter:copy?palette={folder}", frames, cache_dir=tmp_path)
-    assert len(painted_by) == 9
+    other = open_guide(f"painter:copy?colours=0.4&art={folder}", frames, cache_dir=tmp_path)
+    assert not set(other.paths) & set(first.paths)
+    # The art has changed, though not its name.
+    cv2.imwrite(str(folder / "0.png"), np.full((20, 20, 3), 200, np.uint8))
+    other = open_guide(spec, frames, cache_dir=tmp_path)
+    assert not set(other.paths) & set(first.paths)
+    plain = open_guide("painter:copy", frames, cache_dir=tmp_path)
+    assert not set(plain.paths) & set(first.paths)
+    assert len(painted_by) == 3
 
 
 @pytest.mark.parametrize(
     ("spec", "says"),
     [
         ("painter:oils", "painter:oils: no painter 'oils'; there are: cel, oil, starry, woodblock"),
-        ("painter:oil?colour=red", "no option 'colour'; there are: amount, palette"),
+        ("painter:oil?colour=red", "no option 'colour'; there are: art, colours, contrasts"),
         ("painter:oil?style=ink", "no option 'style'"),
-        ("painter:oil?amount=0.5", "name the pictures whose colours it takes, palette=FOLDER"),
-        ("painter:oil?palette=", "name the pictures whose colours it takes, palette=FOLDER"),
-        ("painter:oil?palette=here&amount=1.5", r"amount is 1\.5; it must be a number from 0 to 1"),
-        ("painter:oil?palette=here&amount=nan", "amount is nan; it must be"),
-        ("painter:oil?palette=here&amount=all", "amount is all; it must be"),
-        ("painter:oil?palette=nowhere", "nowhere: no such source"),
-        ("model.safetensors?palette=here", "no option 'palette'; there are: style"),
+        ("painter:oil?colours=0.5", "name the pictures that it is to look like, art=FOLDER"),
+        ("painter:oil?art=", "name the pictures that it is to look like, art=FOLDER"),
+        ("painter:oil?art=here&colours=1.5", r"colours is 1\.5; it must be a number from 0 to 1"),
+        ("painter:oil?art=here&contrasts=-1", "contrasts is -1; it must be a number from 0 to 1"),
+        ("painter:oil?art=here&contrasts=nan", "contrasts is nan; it must be"),
+        ("painter:oil?art=here&colours=all", "colours is all; it must be"),
+        ("painter:oil?art=here&contrasts", "contrasts is ; it must be"),
+        ("painter:oil?art=nowhere", "nowhere: no such source"),
+        ("model.safetensors?art=here", "no option 'art'; there are: style"),
         ("nowhere.safetensors", "nowhere"),
     ],
 )

@@ -12,7 +12,7 @@ from jaxstyle.data.teacher import painted, taught
 from jaxstyle.errors import UserError
 from jaxstyle.models import build_generator
 from jaxstyle.models.examples import init_parameters
-from jaxstyle.painters.palette import palette_of
+from jaxstyle.painters.matching import matched, statistics_of
 
 TINY = {"name": "realtime", "size": "tiny", "dtype": "float32"}
 
@@ -174,15 +174,46 @@ def test_a_painters_results_are_kept_by_what_they_depend_on(tmp_path, monkeypatc
         assert np.abs(image - frame / 2).max() <= 0.5
     assert painted(frames, "half", tmp_path).paths == found.paths[:2]
     assert len(calls) == 2
-    palettes = palette_of(frames[:1]), palette_of(frames[1:])
-    for settings in (
-        {"palettes": palettes},
-        {"palettes": palettes, "amount": 0.5},
-        {"palettes": palettes[::-1], "amount": 0.5},
-    ):
-        painted(frames[:1], "half", tmp_path, **settings)
     painted(frames[:1], "other", tmp_path)
+    assert len(calls) == 3
     # What a painter paints has changed.
     monkeypatch.setattr("jaxstyle.painters.VERSION", -1)
     painted(frames[:1], "half", tmp_path)
-    assert len(calls) == 7
+    assert len(calls) == 4
+
+
+def test_what_is_matched_to_art_is_kept_by_all_that_it_depends_on(tmp_path, monkeypatch):
+    """So what was made of other content, art or amounts is not taken for it."""
+    monkeypatch.setattr("jaxstyle.painters.PAINTERS", {"half": lambda image: image / 2})
+    frames, art = images(2), images(2, seed=1)
+
+    def path(content=frames, **settings):
+        return painted(content, "half", tmp_path, **{"art": art} | settings).paths[0]
+
+    first = path()
+    different = [
+        path(art=()),
+        path(art=art[:1]),
+        path(colours=0.5),
+        path(contrasts=0.5),
+        # The same frame, in a set of other colours.
+        path(content=frames[:1]),
+    ]
+    assert len({first, *different}) == 6
+    assert path(art=list(art), colours=1.0, contrasts=1.0) == first
+
+
+def test_what_is_matched_to_art_goes_by_the_sets_and_not_by_each_frame(tmp_path, monkeypatch):
+    monkeypatch.setattr("jaxstyle.painters.PAINTERS", {"half": lambda image: image / 2})
+    frames = [images(1, size=(40, 50))[0] // k for k in (1, 2)]
+    art = [200 + images(1, seed=1, size=(40, 50))[0] // 8]
+    plain = painted(frames, "half", tmp_path)
+    found = painted(frames, "half", tmp_path, art=art, contrasts=0.0)
+    sets = statistics_of(plain), statistics_of(art)
+    for image, moved in zip(plain, found, strict=True):
+        as_float = image.astype(np.float32) / 255
+        expected = matched(as_float, *sets, colours=1.0, contrasts=0.0)
+        assert np.abs(moved - 255 * expected).max() <= 0.5 + 1e-3
+        assert moved.mean() > image.mean() + 50
+    for a, b in zip(pickle.loads(pickle.dumps(found)), found, strict=True):
+        np.testing.assert_array_equal(a, b)

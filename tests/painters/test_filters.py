@@ -30,6 +30,21 @@ def test_the_orientation_of_stripes_is_along_them(degrees):
     assert all(part.shape == (48, 56) and part.dtype == np.float32 for part in flow)
 
 
+@pytest.mark.parametrize("vertical", [True, False])
+def test_the_orientation_of_a_straight_edge_is_along_it(vertical):
+    """Exactly upright or level, with no slant that rounding could take a direction from."""
+    image = np.full((40, 40, 3), 0.2, np.float32)
+    image[:, 20:] = 0.7
+    flow = filters.orientation(image if vertical else image.transpose(1, 0, 2).copy())
+    along, across = (flow.y, flow.x) if vertical else (flow.x.T, flow.y.T)
+    beside = (slice(10, -10), slice(16, 24))
+    np.testing.assert_allclose(np.abs(along[beside]), 1, atol=1e-6)
+    np.testing.assert_allclose(across[beside], 0, atol=1e-6)
+    np.testing.assert_allclose(
+        (flow.anisotropy if vertical else flow.anisotropy.T)[beside], 1, atol=1e-6
+    )
+
+
 def test_where_nothing_runs_there_is_a_direction_of_no_weight():
     flow = filters.orientation(np.full((20, 24, 3), 0.4, np.float32))
     np.testing.assert_array_equal(flow.anisotropy, 0)
@@ -118,6 +133,67 @@ def test_flat_tones_have_few_values_and_never_fall():
 def test_the_softest_tones_are_the_values_themselves():
     values = np.linspace(0, 1, 101)
     np.testing.assert_allclose(filters.flat_tones(values, 5, sharpness=0.01), values, atol=1e-5)
+
+
+# ---- Strokes along contours ----------------------------------------------------------------------
+
+STROKES = {"sigma": 3.0, "width": 8.0, "still": 0.12}
+# Two blurs of four standard deviations, and a pixel for the slope.
+STROKES_REACH = 25
+
+
+def hills(size=128):
+    """Lightness from 20 to 80, soft."""
+    values = np.random.default_rng(4).uniform(20, 80, (8, 8)).astype(np.float32)
+    return cv2.resize(values, (size, size), interpolation=cv2.INTER_CUBIC)
+
+
+@pytest.mark.parametrize("slope", [0.15, 0.25, 0.4, 1.0, 1.7, 3.0])
+def test_there_is_a_wave_about_every_so_many_pixels_however_steep_it_is(slope):
+    ramp = np.broadcast_to(slope * np.arange(480, dtype=np.float32), (40, 480)).copy()
+    waves = filters.contour_strokes(ramp, **STROKES)[20, 40:-40]
+    begin = np.flatnonzero((waves[:-1] < 0) & (waves[1:] >= 0))
+    every = np.diff(begin).mean()
+    # They are 1, 2, 4 ... units of the values apart: pixels follow to half an octave, and a bit.
+    assert 8.0 / 1.6 < every < 8.0 * 1.6
+
+
+@pytest.mark.parametrize("slope", [0.125, 0.25, 1.0])
+def test_strokes_are_half_as_strong_where_it_hardly_rises(slope):
+    """And on a slope that is as steep as a wave is wide, they are a sine."""
+    ramp = np.broadcast_to(slope * np.arange(200, dtype=np.float32), (40, 200)).copy()
+    found = filters.contour_strokes(ramp, sigma=3.0, width=8.0, still=0.125)[20, 40:-40]
+    strength = slope**2 / (slope**2 + 0.125**2)
+    expected = strength * np.sin(2 * np.pi * np.arange(40, 160) / 8)
+    np.testing.assert_allclose(found, expected, atol=2e-3)
+
+
+def test_where_nothing_rises_there_are_no_strokes():
+    flat = np.full((40, 48), 53.7, np.float32)
+    np.testing.assert_allclose(filters.contour_strokes(flat, **STROKES), 0, atol=1e-6)
+    grainy = filters.contour_strokes(flat + noise(flat.shape, 0.5), **STROKES)
+    assert np.abs(grainy).max() < 0.1
+
+
+def test_strokes_run_along_the_contours_and_move_with_them():
+    values = hills()
+    found = filters.contour_strokes(values, **STROKES)
+    assert np.abs(found).max() <= 1
+    assert found.std() > 0.3
+    moved = filters.contour_strokes(values[7:, 5:], **STROKES)[:-7, :-5]
+    inside = (slice(STROKES_REACH, -STROKES_REACH), slice(STROKES_REACH, -STROKES_REACH))
+    np.testing.assert_allclose(moved[inside], found[7:, 5:][:-7, :-5][inside], atol=1e-4)
+    # The picture on its side has the same strokes on their side.
+    turned = filters.contour_strokes(values.T.copy(), **STROKES)
+    np.testing.assert_allclose(turned.T, found, atol=1e-3)
+
+
+def test_strokes_hardly_tremble_with_noise():
+    """That of a camera, of a hundredth of the range."""
+    values = hills()
+    found = filters.contour_strokes(values, **STROKES)
+    trembling = filters.contour_strokes(values + noise(values.shape, 1.0), **STROKES) - found
+    assert trembling.std() < 0.1 * found.std()
 
 
 # ---- Kuwahara, at one size and radius: it compiles for each --------------------------------------
