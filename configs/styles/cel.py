@@ -8,7 +8,7 @@ Run time: half an hour on one core of an AMD EPYC (Zen 5).
 
 from ml_collections import ConfigDict
 
-from jaxstyle.styles.recipe import ART_CREDITS, DATA, ask_for_art, style_config
+from jaxstyle.styles.recipe import ART_CREDITS, DATA, style_config
 
 
 def get_config() -> ConfigDict:
@@ -19,6 +19,5 @@ def get_config() -> ConfigDict:
         art_credits=(ART_CREDITS["cartoon"],),
     )
     config.data.style = f"{DATA}/cartoon"
-    config.data.guides = (f"painter:cel?palette={DATA}/cartoon",)
-    ask_for_art(config)
+    config.data.guides = (f"painter:cel?art={DATA}/cartoon&colours=0&contrasts=0.4",)
     return config

@@ -29,10 +29,10 @@ _HELD_OUT_PHOTOS = (
 _PHOTOS = tuple(_KODAK.format(n) for n in ("01", "02", "03", "04", "06", "09", "11", "14", "16"))
 # How many frames of each film, evenly spaced.
 _FILMS = {
-    "video/real/intel_asl_eat.mkv": 4,
-    "video/real/intel_asl_walk.mkv": 6,
-    "video/real/intel_bottle-detection.mp4": 4,
-    "video/real/intel_car-detection.mp4": 4,
+    "video/real/intel_asl_eat.mkv": 2,
+    "video/real/intel_asl_walk.mkv": 2,
+    "video/real/intel_bottle-detection.mp4": 2,
+    "video/real/intel_car-detection.mp4": 2,
     "video/real/bbb_cutBunny.mp4": 4,
     "video/real/bigbuckbunny.mp4": 2,
 }
@@ -68,13 +68,13 @@ _HELD_OUT_PAINTED = (
     "pierre-auguste-renoir_14655",
     "pierre-auguste-renoir_81555",
 )
-# Single pictures are parted: the left is trained on, squares of the right are held out.
+# Paintings are cut into quarters, so that the strokes in them can be seen at the size of training.
+# Single pictures are cut as a chessboard is: what is white is trained on, black is held out.
 _SINGLE = {
     "wave": "style/single_references/fst_wave.jpg",
     "starry_night": "style/single_references/mst_starry_night.jpg",
 }
-_LEFT = 0.55
-_HELD_OUT_SIDES = (1.0, 0.7)  # of the squares, as shares of the right part's shorter side
+_ROWS, _COLUMNS = 2, 4
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -100,10 +100,15 @@ def _collect(args: argparse.Namespace) -> None:
     for is_held_out, folder in ((True, "held_out/cartoon"), (False, "cartoon")):
         chosen = [n for n in episodes if n.startswith(_HELD_OUT_EPISODES) == is_held_out]
         _copy(media, [f"{_CARTOON}/{name}" for name in chosen], out / folder)
-    _copy(media, map(_PAINTINGS.format, _PAINTED), out / "paintings")
-    _copy(media, map(_PAINTINGS.format, _HELD_OUT_PAINTED), out / "held_out/paintings")
+    for names, folder in ((_PAINTED, "paintings"), (_HELD_OUT_PAINTED, "held_out/paintings")):
+        for name in names:
+            painting = read_image(_found(media, _PAINTINGS.format(name)))
+            for i, quarter in enumerate(_fields(painting, 2, 2)):
+                _write(quarter, out / folder / f"{name}_{i}.png")
     for name, file in _SINGLE.items():
-        _part(read_image(_found(media, file)), out / name, out / "held_out" / name)
+        for i, field in enumerate(_fields(read_image(_found(media, file)), _ROWS, _COLUMNS)):
+            is_held_out = (i // _COLUMNS + i) % 2
+            _write(field, out / ("held_out" if is_held_out else "") / name / f"field_{i}.png")
     for folder in sorted(path for path in out.rglob("*") if any(path.glob("*.*"))):
         print(f"{folder}: {len(list(folder.glob('*.*')))} pictures")
 
@@ -128,20 +133,15 @@ def _cut_frames(film: Path, count: int, folder: Path) -> None:
         write_png(folder / f"{film.stem}_{k}.png", frame)
 
 
-def _part(picture: np.ndarray, folder: Path, held_out: Path) -> None:
-    """Writes the left part of a picture, and squares in the corners of the right part."""
-    cut = int(_LEFT * picture.shape[1])
-    left, right = picture[:, :cut], picture[:, cut:]
-    folder.mkdir(parents=True)
-    write_png(folder / "left.png", left)
-    held_out.mkdir(parents=True)
-    height, width = right.shape[:2]
-    for share in _HELD_OUT_SIDES:
-        side = int(share * min(height, width))
-        for top in (0, height - side):
-            for x in sorted({0, width - side}):
-                square = right[top : top + side, x : x + side]
-                write_png(held_out / f"right_{side}_{top}_{x}.png", square)
+def _fields(picture: np.ndarray, rows: int, columns: int) -> list[np.ndarray]:
+    """The picture cut into so many parts of about the same size, row by row."""
+    strips = np.array_split(picture, rows, axis=0)
+    return [field for strip in strips for field in np.array_split(strip, columns, axis=1)]
+
+
+def _write(image: np.ndarray, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_png(path, image)
 
 
 if __name__ == "__main__":

@@ -15,9 +15,9 @@ def get_config() -> ConfigDict:
     """Returns the config of `impressionist`."""
     config = style_config(
         "impressionist",
-        "oil paint in visible dabs, in livelier colours",
+        "oil paint in visible dabs and soft, broken colours",
         art_credits=(ART_CREDITS["paintings"],),
     )
     config.data.style = f"{DATA}/paintings"
-    config.data.guides = (f"painter:oil?palette={DATA}/paintings&amount=0.9",)
+    config.data.guides = (f"painter:oil?art={DATA}/paintings&colours=0.7&contrasts=1",)
     return config

@@ -19,5 +19,5 @@ def get_config() -> ConfigDict:
         art_credits=(ART_CREDITS["starry_night"],),
     )
     config.data.style = f"{DATA}/starry_night"
-    config.data.guides = ("painter:starry",)
+    config.data.guides = (f"painter:starry?art={DATA}/starry_night&colours=0.4&contrasts=0.7",)
     return config

@@ -45,13 +45,26 @@ def folder(collect, tmp_path):
     for name in names:
         path = tmp_path / "media" / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        picture = rng.integers(0, 256, (20, 40, 3), np.uint8)
+        picture = rng.integers(0, 256, (21, 42, 3), np.uint8)
         # A name's ending does not matter to what reads it.
         write_png(path.with_suffix(".png"), picture)
         path.with_suffix(".png").rename(path)
     for film in collect["_FILMS"]:
         write_film(tmp_path / "media" / film, 12)
     return tmp_path
+
+
+def fields(folder, name="field"):
+    """What a picture was cut into, by its number."""
+    paths = folder.glob(f"{name}_*.png")
+    return {int(path.stem.removeprefix(f"{name}_")): read_image(path) for path in paths}
+
+
+def joined(parts, rows, columns):
+    """Side by side, row by row."""
+    strips = [[parts.pop(columns * r + c) for c in range(columns)] for r in range(rows)]
+    assert not parts
+    return np.concatenate([np.concatenate(strip, axis=1) for strip in strips])
 
 
 def test_nothing_that_is_held_out_is_trained_on(collect, folder, capsys):
@@ -64,29 +77,32 @@ def test_nothing_that_is_held_out_is_trained_on(collect, folder, capsys):
     assert counts == {
         "content": 9 + sum(collect["_FILMS"].values()),
         "cartoon": 1,
-        "paintings": 18,
-        "wave": 1,
-        "starry_night": 1,
+        "paintings": 4 * 18,
+        "wave": 4,
+        "starry_night": 4,
         "held_out/photos": 10,
         "held_out/cartoon": 2,
-        "held_out/paintings": 6,
-        "held_out/wave": 6,
-        "held_out/starry_night": 6,
+        "held_out/paintings": 4 * 6,
+        "held_out/wave": 4,
+        "held_out/starry_night": 4,
     }
     names = {
         which: {path.name for path in out.rglob("*.*") if ("held_out" in path.parts) == which}
         for which in (False, True)
     }
     assert not names[False] & names[True]
-    # The left of a single picture, and squares of what is right of it.
-    wave = read_image(folder / "media" / collect["_SINGLE"]["wave"])
-    left = read_image(out / "wave/left.png")
-    np.testing.assert_array_equal(left, wave[:, : left.shape[1]])
-    for path in (out / "held_out/wave").iterdir():
-        side, top, x = map(int, path.stem.split("_")[1:])
-        x += left.shape[1]
-        np.testing.assert_array_equal(read_image(path), wave[top : top + side, x : x + side])
-        assert x + side <= wave.shape[1]
+    # Of a single picture no two fields that meet along an edge are trained on.
+    for name, file in collect["_SINGLE"].items():
+        trained, held_out = fields(out / name), fields(out / "held_out" / name)
+        assert set(trained) == {0, 2, 5, 7}
+        assert set(held_out) == {1, 3, 4, 6}
+        picture = read_image(folder / "media" / file)
+        np.testing.assert_array_equal(joined(trained | held_out, 2, 4), picture)
+    for part, chosen in (("paintings", "_PAINTED"), ("held_out/paintings", "_HELD_OUT_PAINTED")):
+        for name in collect[chosen]:
+            painting = read_image(folder / "media" / collect["_PAINTINGS"].format(name))
+            quarters = fields(out / part, name)
+            np.testing.assert_array_equal(joined(quarters, 2, 2), painting)
     # Frames are spread over the film.
     greys = [read_image(out / f"content/bigbuckbunny_{k}.png").mean() for k in range(2)]
     np.testing.assert_allclose(greys, [60, 180], atol=4)

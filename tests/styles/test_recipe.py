@@ -13,6 +13,8 @@ from ml_collections import FrozenConfigDict
 
 from jaxstyle.bundle import load_bundle
 from jaxstyle.config import check_config
+from jaxstyle.data.guides import open_guide
+from jaxstyle.data.sources import open_source
 from jaxstyle.models import build_discriminator, build_generator
 from jaxstyle.realtime.engine import Stylizer
 from jaxstyle.styles.recipe import style_config
@@ -126,6 +128,21 @@ def test_the_guide_of_a_style_is_shown_with_its_art(data, monkeypatch):
         assert (images == (50 + 40 * labels).reshape(-1, 1, 1, 1)).all()
 
 
+@pytest.mark.parametrize("name", GUIDES)
+def test_the_guide_of_a_style_looks_like_the_art_that_is_learned(data, name):
+    """The art here is flat, and flatter than what the painter makes is what comes of it."""
+    config = recipe(name)["get_config"]()
+    (spec,) = config.data.guides
+    assert f"art={config.data.style}&" in spec
+    content = open_source(config.data.content, size=SIDE)
+    plain, found = (open_guide(s, content, cache_dir="cache") for s in (spec.split("?")[0], spec))
+    before, after = (
+        np.mean([np.diff(image.astype(float), axis=0).std() for image in guide])
+        for guide in (plain, found)
+    )
+    assert after < 0.7 * before
+
+
 @pytest.fixture
 def compiled_once(monkeypatch):
     """The run that goes on takes the programs of the one before."""
@@ -149,6 +166,7 @@ def test_a_guided_recipe_trains_and_resumes_and_its_model_runs(
     assert all(np.isfinite(value) for step in figures for value in step.values())
     assert figures[0]["g/paired_l1"] > 0
     assert figures[0]["g/paired_gradient"] > 0
+    assert figures[0]["g/patches"] > 0
 
     # As if it had been killed after the first checkpoint.
     before = load_bundle(run / "model.safetensors")
