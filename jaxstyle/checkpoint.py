@@ -40,6 +40,8 @@ FREE_SETTINGS = {
     "judge",
     "licence",
     "name",
+    "description",
+    "credits",
     "devices",
     "parallelism",
     "accumulation",

@@ -93,11 +93,12 @@ def default_config() -> ConfigDict:
             "contrast": 0.0,
             "saturation": 0.0,
             # Noise on the content, but not on what belongs to it: of each image its own standard
-            # deviation, up to this, in [-1, 1]. Learnt from pairs or a guide, the output is steady.
+            # deviation, up to this, in [-1, 1]. Learnt from pairs or a guide, the output is steady;
+            # terms that compare with the content itself would ask for the noise.
             "noise": 0.0,
-            # Decoded images of each source are kept in memory up to so many megabytes, by each
-            # process that loads; 0 decodes them anew each time.
-            "memory": 500,
+            # Decoded images are kept in memory, up to so many megabytes in all; 0 decodes them anew
+            # each time.
+            "memory": 1000,
             "cache_dir": "",  # for scenes and TFDS data sets; empty is ~/.cache/jaxstyle
         }
     )
@@ -386,6 +387,8 @@ def _check_losses(config: ConfigDict) -> None:
             config.image_size,
             "32 or more where losses.patches is on",
         )
+        # The pictures of the first stages are smaller than that.
+        _require(not config.growth.stages, "growth.stages", config.growth.stages, "empty there")
     for name in ("pixels", "noise"):
         _require(losses.warp[name] >= 0, f"losses.warp.{name}", losses.warp[name], "0 or more")
     pixels = losses.shift.pixels

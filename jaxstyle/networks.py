@@ -94,6 +94,7 @@ def _check_noise(networks: Networks, config: FrozenConfigDict) -> None:
         "data.teacher": data.teacher,
         "data.guides": data.guides,
         "data.content_sides": data.content_sides,
+        "data.noise": data.noise,
         "losses.adversarial.conditional": config.losses.adversarial.conditional,
     }
     for setting, value in content.items():

@@ -11,7 +11,10 @@ _RMS = 0.2
 
 
 def build_optimizer(settings: FrozenConfigDict) -> optax.GradientTransformation:
-    """The transformation of gradients to directions that an entry of `config.optimizer` names."""
+    """The transformation of gradients to directions that an entry of `config.optimizer` names.
+
+    settings: `kind`, "adam" (Kingma & Ba 2015) or "muon" (Jordan et al. 2024), with `b1` and `b2`.
+    """
     adam = optax.scale_by_adam(b1=settings.b1, b2=settings.b2)
     if settings.kind == "adam":
         return adam
@@ -23,8 +26,12 @@ def build_optimizer(settings: FrozenConfigDict) -> optax.GradientTransformation:
 
 
 def _kinds(parameters):
-    """Kernels of convolutions by Muon, what has no inputs and outputs by Adam."""
-    return jax.tree.map(lambda p: "muon" if p.ndim == 4 else "adam", parameters)
+    """Kernels of convolutions by Muon; by Adam what has no inputs that are mixed into outputs."""
+
+    def kind(parameter):
+        return "muon" if parameter.ndim == 4 and parameter.shape[2] > 1 else "adam"
+
+    return jax.tree.map(kind, parameters)
 
 
 def _as_matrices(kernels):
@@ -33,7 +40,7 @@ def _as_matrices(kernels):
 
 
 def _rescaled(direction: jax.Array) -> jax.Array:
-    """Of a matrix whose singular values are 1."""
+    """A matrix of singular values 1, scaled to the root mean square `_RMS`."""
     outputs = direction.shape[-1]
     larger = max(outputs, direction.size // outputs)
     return direction * jnp.asarray(_RMS * larger**0.5, direction.dtype)

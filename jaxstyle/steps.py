@@ -198,7 +198,10 @@ def train_step(
 
 
 def _forget_moments(state: TrainState, networks: Networks, at_step: int) -> TrainState:
-    """At that step, empties the optimizers: they know nothing of the layers that join there."""
+    """At that step, empties the optimizers: they know nothing of the layers that join there.
+
+    As when they began, and not zeroed: Muon's state has constants in it.
+    """
 
     def emptied(optimizer, old, parameters):
         new = optimizer.init(parameters)

@@ -72,11 +72,14 @@ def load_batches(
     process_count: int = 1,
 ) -> BatchIterator:
     """The run's batches of what `open_training_data` has opened, see `make_loader`."""
+    content, style = sources.content, sources.style
+    count = 1 + (len(style) if isinstance(style, list) else 1) + len(sources.guides)
+    # Each process that loads has memory of its own.
+    share = config.data.memory * 1_000_000 // (count * max(1, config.data.workers))
 
     def remembered(source: Source) -> Source:
-        return Remembered(source, config.data.memory * 1_000_000)
+        return Remembered(source, share)
 
-    content, style = sources.content, sources.style
     return make_loader(
         None if content is None else remembered(content),
         [remembered(s) for s in style] if isinstance(style, list) else remembered(style),

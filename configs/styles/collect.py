@@ -39,6 +39,7 @@ _FILMS = {
 _CARTOON = "style/cartoon_penny_chip"
 # Episodes of the cartoon, by what its files' names begin with.
 _HELD_OUT_EPISODES = ("cycling", "easter", "rainy", "raspberry", "spring")
+# Cut into quarters, so that the strokes in them can be seen at the size of training.
 _PAINTINGS = "style/paintings_impressionist/{}.jpg"
 _PAINTED = (
     "berthe-morisot_11723",
@@ -68,7 +69,6 @@ _HELD_OUT_PAINTED = (
     "pierre-auguste-renoir_14655",
     "pierre-auguste-renoir_81555",
 )
-# Paintings are cut into quarters, so that the strokes in them can be seen at the size of training.
 # Single pictures are cut as a chessboard is: what is white is trained on, black is held out.
 _SINGLE = {
     "wave": "style/single_references/fst_wave.jpg",

@@ -15,9 +15,10 @@ def get_config() -> ConfigDict:
     """Returns the config of `impressionist`."""
     config = style_config(
         "impressionist",
-        "oil paint in visible dabs and soft, broken colours",
+        "dabs of oil paint in clear colours, violet in the shadows and yellow in the light",
         art_credits=(ART_CREDITS["paintings"],),
     )
     config.data.style = f"{DATA}/paintings"
-    config.data.guides = (f"painter:oil?art={DATA}/paintings&colours=0.7&contrasts=1",)
+    config.data.guides = (f"painter:oil?art={DATA}/paintings&colours=0.25&contrasts=0.8",)
+    config.steps = 5000  # dabs and strokes take longer than lines
     return config

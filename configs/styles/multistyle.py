@@ -29,5 +29,5 @@ def get_config() -> ConfigDict:
     # of a photo, another can make too: every term but theirs would only pull away from it.
     config.data.guides = names
     config.losses.patches.weight = 0.0
-    config.steps = 16_000
+    config.steps = 8000
     return config

@@ -19,5 +19,7 @@ def get_config() -> ConfigDict:
         art_credits=(ART_CREDITS["starry_night"],),
     )
     config.data.style = f"{DATA}/starry_night"
-    config.data.guides = (f"painter:starry?art={DATA}/starry_night&colours=0.4&contrasts=0.7",)
+    config.data.guides = (f"painter:starry?art={DATA}/starry_night&colours=0.3&contrasts=0.4",)
+    # More of it puts dots on what is flat and bright.
+    config.losses.patches.weight = 1.0
     return config

@@ -1,5 +1,6 @@
 """Images that are decoded once and then kept in memory."""
 
+import threading
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,15 +14,19 @@ class Remembered(Sequence[np.ndarray]):
 
     Once `limit` bytes are held nothing more is kept: further images are decoded whenever they are
     asked for, as without this. Threads may share it. Pickles if the source does, without what is
-    kept, so that every worker process has up to `limit` bytes of its own. What it gives out is
-    not to be written to.
+    kept, so that every worker process has up to `limit` bytes of its own. What it gives out is not
+    to be written to.
     """
 
     def __init__(self, source: Source, limit: int):
         self.source = source
         self.limit = limit
+        self._forget()
+
+    def _forget(self) -> None:
         self._kept: dict[int, np.ndarray] = {}
         self._held = 0
+        self._lock = threading.Lock()
 
     def __len__(self) -> int:
         return len(self.source)
@@ -31,11 +36,16 @@ class Remembered(Sequence[np.ndarray]):
         if (image := self._kept.get(i)) is not None:
             return image
         image = self.source[i]
-        # Two threads may decode one image at once, or together go past the limit by an image.
-        if self._held + image.nbytes <= self.limit:
-            self._held += image.nbytes
-            self._kept[i] = image
+        with self._lock:
+            # Another thread may have decoded it at the same time.
+            if i not in self._kept and self._held + image.nbytes <= self.limit:
+                self._held += image.nbytes
+                self._kept[i] = image
         return image
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_kept": {}, "_held": 0}
+        return {"source": self.source, "limit": self.limit}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._forget()

@@ -18,6 +18,7 @@ from tqdm import tqdm
 from jaxstyle import painters
 from jaxstyle.bundle import load_bundle
 from jaxstyle.data.images import read_image
+from jaxstyle.data.pairs import key_frames
 from jaxstyle.data.sources import Source
 from jaxstyle.errors import UserError
 from jaxstyle.model_files import find_model
@@ -28,6 +29,8 @@ from jaxstyle.whole_file import make_folder, one_process_at_a_time, write_whole
 
 # Results in memory that wait to be written.
 _WAITING = 8
+# Of what is painted, so many pictures say what its colours and contrasts are.
+_MOST_COUNTED = 100
 
 
 class Taught(Sequence[np.ndarray]):
@@ -107,7 +110,10 @@ def painted(
       cache_dir: the folder.
       art: uint8 [H, W, 3], pictures that what is painted is to be `matched` to, if any.
       colours: how far, see `matched`.
-      contrasts: the same.
+      contrasts: the same. With other content, which has other statistics, all is matched anew.
+
+    Raises:
+      UserError: a file that cannot be written.
     """
     paint = painters.PAINTERS[painter]
     who = f"painter {painter}"
@@ -115,7 +121,8 @@ def painted(
     results = _kept(content, lambda frame: _painted_by(paint, frame), identity, cache_dir, who)
     if not art:
         return results
-    source, target = statistics_of(results), statistics_of(art)
+    some = key_frames(results, min(len(results), _MOST_COUNTED))
+    source, target = statistics_of(some), statistics_of(art)
     identity.append(f"{colours} {contrasts}".encode())
     for statistics in (source, target):
         identity += [part.tobytes() for part in dataclasses.astuple(statistics)]

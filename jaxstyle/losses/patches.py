@@ -26,6 +26,7 @@ def patch_distance(
         directions = jax.random.normal(direction_key, (PATCH_SIZE**2 * 3, projections))
         directions /= jnp.linalg.norm(directions, axis=0, keepdims=True)
         mean = theirs.mean(axis=(0, 1, 2), keepdims=True)
+        # Here a grey level is 2 / 255.
         std = jnp.maximum(theirs.std(axis=(0, 1, 2), keepdims=True), 2 * SMALLEST_STD)
 
         def sorted_along_directions(level, key, mean=mean, std=std, directions=directions):
@@ -40,7 +41,7 @@ def patch_distance(
 def _patches(level: jax.Array, key: jax.Array) -> jax.Array:
     """Patches side by side, from a random offset on: [N, S, S, C] -> [P, 7 * 7 * C]."""
     n, side, _, channels = level.shape
-    count = (side - PATCH_SIZE + 1) // PATCH_SIZE or 1
+    count = (side - PATCH_SIZE + 1) // PATCH_SIZE
     covered = count * PATCH_SIZE
     y, x = jax.random.randint(key, (2,), 0, side - covered + 1)
     cut = jax.lax.dynamic_slice(level, (0, y, x, 0), (n, covered, covered, channels))

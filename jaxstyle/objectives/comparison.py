@@ -118,7 +118,7 @@ def _palette_distance(palettes, settings, key):
 
 
 def _pictures(players, outputs, images, settings):
-    return outputs.fake, players.growth(images["style"]) if players.growth else images["style"]
+    return outputs.fake, images["style"]
 
 
 def _patch_distance(pictures, settings, key):

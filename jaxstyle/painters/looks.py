@@ -19,7 +19,7 @@ _PRINT = np.array(
 )
 # And those of a night sky, to the yellow of its stars.
 _NIGHT = np.array(
-    [(0.05, 0.08, 0.20), (0.14, 0.27, 0.52), (0.42, 0.60, 0.72), (0.88, 0.82, 0.45)], np.float32
+    [(0.03, 0.06, 0.18), (0.12, 0.27, 0.55), (0.44, 0.64, 0.80), (0.97, 0.93, 0.56)], np.float32
 )
 
 
@@ -28,28 +28,26 @@ def cel(image: np.ndarray) -> np.ndarray:
     bright = image**0.62
     lab = to_lab(anisotropic_kuwahara(bilateral(bright, times=4), 4.0))
     lab[..., 0] = 100 * flat_tones(np.clip(lab[..., 0] / 100, 0, 1), 6, sharpness=2.0)
-    # What has a hue shows it; what is grey or white stays so.
-    chroma = np.hypot(lab[..., 1], lab[..., 2])[..., None]
-    clear = np.interp(chroma, [0, 2, 7, 20, 40, 90], [0, 4, 17, 35, 55, 90]).astype(np.float32)
-    lab[..., 1:] *= clear / np.maximum(chroma, 1e-3)
-    outline = _outline(bright, threshold=-0.006)
+    lab = _clear(lab, amount=1.0)
+    outline = _outline(bright)
     return from_lab(lab) * (0.18 + 0.82 * outline[..., None])
 
 
 def oil(image: np.ndarray) -> np.ndarray:
-    """Dabs of paint along the shapes, in colours livelier than the shapes have.
+    """Dabs of paint along the shapes, in clear colours, over violet shadows and yellow lights.
 
-    Impressionists set colours side by side that a photo shows mixed, and paint shadows violet and
-    light yellow: what tells the colour of a pixel from its surroundings is made stronger, before it
-    is painted and after.
+    Impressionists set colours side by side that a photo shows mixed, and know no black: what tells
+    the colour of a pixel from its surroundings is made stronger, before it is painted and after.
     """
-    lab = _lively(to_lab(image), lightness=1.0, colour=2.0, radius=5.0)
+    lab = _clear(to_lab(bilateral(image**0.9, times=2)), amount=0.6)
+    lab = _lively(lab, lightness=1.0, colour=1.7, radius=4.0)
     light = (lab[..., 0] - 50) / 50
-    lab[..., 2] += 12 * light
-    lab[..., 1] -= 4 * np.minimum(light, 0)
+    lab[..., 2] += 18 * light
+    lab[..., 1] -= 7 * np.minimum(light, 0)
+    lab[..., 0] = 14 + 0.86 * lab[..., 0]
     dabs = to_lab(anisotropic_kuwahara(from_lab(lab), 6.0, 12.0))
     broken = cv2.GaussianBlur(dabs, (0, 0), 1.0) - cv2.GaussianBlur(dabs, (0, 0), 4.0)
-    return from_lab(dabs + np.array([0.6, 1.0, 1.0], np.float32) * broken)
+    return from_lab(dabs + np.array([0.6, 1.1, 1.1], np.float32) * broken)
 
 
 def starry(image: np.ndarray) -> np.ndarray:
@@ -58,7 +56,7 @@ def starry(image: np.ndarray) -> np.ndarray:
     dabs = anisotropic_kuwahara(from_lab(_lively(lab, lightness=1.3, colour=1.6)), 4.0)
     strokes = contour_strokes(lab[..., 0], sigma=4.0, width=10.0, still=0.12)
     own = to_lab(dabs)
-    night = to_lab(_dyed(3.6 * (own[..., 0] + 8 * strokes) / 100 - 0.35, _NIGHT))
+    night = to_lab(_dyed(3.9 * (own[..., 0] + 6 * strokes) / 100 - 0.4, _NIGHT))
     night[..., 1:] += ((0.15 + 0.5 * _warmth(own)) * (own - night))[..., 1:]
     return from_lab(night)
 
@@ -85,14 +83,22 @@ def woodblock(image: np.ndarray) -> np.ndarray:
         axis=-1,
     )
     print_ = from_lab(blue + 0.95 * _warmth(own, least=4, most=14) * (ochre - blue))
-    pen = 0.8 * (1 - _outline(bright, threshold=-0.006)[..., None])
+    pen = 0.8 * (1 - _outline(bright)[..., None])
     return print_ + pen * (0.75 * _PRINT[0] - print_)
 
 
-def _outline(image: np.ndarray, *, threshold: float) -> np.ndarray:
-    """[H, W], 0 on the line of a pen, to 1; more lines the nearer the threshold is to 0."""
+def _outline(image: np.ndarray) -> np.ndarray:
+    """[H, W], 0 on the line of a pen, to 1."""
     smooth = bilateral(image, times=3)
-    return lines(smooth, sigma=1.2, tau=0.985, threshold=threshold, sharpness=60)
+    return lines(smooth, sigma=1.2, tau=0.985, threshold=-0.006, sharpness=60)
+
+
+def _clear(lab: np.ndarray, *, amount: float) -> np.ndarray:
+    """L*a*b* in which what has a hue shows it, while what is grey or white stays so."""
+    chroma = np.hypot(lab[..., 1], lab[..., 2])[..., None]
+    clear = np.interp(chroma, [0, 2, 7, 20, 40, 90], [0, 4, 17, 35, 55, 90]).astype(np.float32)
+    factor = 1 + amount * (clear / np.maximum(chroma, 1e-3) - 1)
+    return lab * np.concatenate([np.ones_like(factor), factor, factor], axis=-1)
 
 
 def _lively(

@@ -27,7 +27,7 @@ class Statistics:
     """Of a set of pictures, in CIE L*a*b*.
 
     contrasts: [bands, 3, ranks], quantiles of the absolute values of each band and channel. mean,
-    covariance: [3] and [3, 3], of what is left.
+    covariance: [3] and [3, 3], of what is left. All float64.
     """
 
     contrasts: np.ndarray
@@ -36,7 +36,7 @@ class Statistics:
 
 
 def statistics_of(images: Iterable[np.ndarray]) -> Statistics:
-    """Of uint8 [H, W, 3] RGB images, each of the same weight for the size it has."""
+    """Of uint8 [H, W, 3] RGB images, at least one; every pixel counts the same."""
     contrasts: list[list[np.ndarray]] = [[] for _ in _SIGMAS]
     rests = []
     for image in images:
@@ -99,4 +99,5 @@ def _transport(source: np.ndarray, target: np.ndarray) -> np.ndarray:
 
 def _root(covariance: np.ndarray) -> np.ndarray:
     values, vectors = np.linalg.eigh(covariance)
-    return (vectors * np.sqrt(np.maximum(values, 1e-6))) @ vectors.T
+    # Greys have no spread of colours, and what there is of rounding must not become one.
+    return (vectors * np.sqrt(np.maximum(values, 0.05))) @ vectors.T

@@ -51,7 +51,9 @@ photos, clips and art here was trained on.
 - **Style**: the sliced Wasserstein distance (SWD, Karras et al. 2018) of the stylized photos to
   held-out art of the style, all as squares, and the same as a multiple of the unstylized
   photos' own: 1 is no closer to the art than a photo. The limit is {swd}. Where the art is parts of
-  one picture, its squares are few and overlap, so that this is a rough figure.
+  one picture, they are few and the figure is rough. Training asks for a distance of the same kind
+  to the art that it sees (`losses.patches`): the figure says that this holds on other photos and
+  other art, and only the pictures say what it looks like.
 - **Content**: MS-SSIM of luma (Wang et al. 2003) and the F1 of edges (Martin et al. 2004) against
   the photo, 1 for the photo itself. A style with outlines and flat tones must change both.
 - **Steadiness**: the warp error (Lai et al. 2018) over 1 and over {long} frames, on frames from

@@ -30,7 +30,7 @@ _PHOTOS = (
 
 
 def style_config(name: str, description: str, *, art_credits: tuple[str, ...]) -> ConfigDict:
-    """Returns the config of a style that is learned from its guide alone.
+    """Returns the config of a style that is learned from its guide and the patches of its art.
 
     Its art and its guide, `data.style` and `data.guides`, are for the caller to name.
 
@@ -43,12 +43,12 @@ def style_config(name: str, description: str, *, art_credits: tuple[str, ...]) -
     config.licence = "CC BY 4.0"
     config.credits = (*art_credits, *_PHOTOS)
 
-    config.steps = 5000
+    config.steps = 4000
     config.image_size = 128
     config.data.content = f"{DATA}/content"
     # Strokes and lines are as wide in training as in the result, on small frames and larger ones.
     config.data.content_sides = (256, 480)
-    # About the scale at which the art is compared with what is made of photos of 256 pixels.
+    # Of the art: about the scale at which it is compared with what is made of photos.
     config.data.crop_scale = (0.4, 0.6)
     # What the guide made has none: the generator learns to see through it, and films do not
     # flicker. The warp term would do the same, at more than twice the time a step.
@@ -62,7 +62,7 @@ def style_config(name: str, description: str, *, art_credits: tuple[str, ...]) -
     config.losses.paired_gradient.weight = 4.0
     config.losses.patches.weight = 1.5
 
-    # A quarter of the steps that Adam takes to the same distance from the guide.
+    # A third to a half of the steps that Adam takes to the same distance from the guide.
     config.optimizer.generator.kind = "muon"
     config.optimizer.generator.b1 = 0.95
     config.optimizer.generator.learning_rate = 2e-3
