@@ -3,7 +3,7 @@
     python -m jaxstyle.main --config=configs/styles/cel.py --workdir=runs/cel
 
 The data: `python configs/styles/collect.py MEDIA`.
-Run time: half an hour on one core of an AMD EPYC (Zen 5).
+Run time: see `jaxstyle.styles.recipe`.
 """
 
 from ml_collections import ConfigDict

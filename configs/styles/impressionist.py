@@ -3,7 +3,7 @@
     python -m jaxstyle.main --config=configs/styles/impressionist.py --workdir=runs/impressionist
 
 The data: `python configs/styles/collect.py MEDIA`.
-Run time: not measured. It does not ship yet.
+Run time: see `jaxstyle.styles.recipe`.
 """
 
 from ml_collections import ConfigDict
@@ -19,6 +19,8 @@ def get_config() -> ConfigDict:
         art_credits=(ART_CREDITS["paintings"],),
     )
     config.data.style = f"{DATA}/paintings"
-    config.data.guides = (f"painter:oil?art={DATA}/paintings&colours=0.25&contrasts=0.8",)
-    config.steps = 5000  # dabs and strokes take longer than lines
+    config.data.guides = (f"painter:oil?art={DATA}/paintings&colours=0.1&contrasts=0.6",)
+    # What the patches ask for is near to a photo: more of it takes the painter's colours away.
+    config.losses.patches.weight = 1.0
+    config.losses.paired_gradient.weight = 8.0
     return config

@@ -2,8 +2,9 @@
 
     python -m jaxstyle.main --config=configs/styles/multistyle.py --workdir=runs/multistyle
 
-The data: `python configs/styles/collect.py MEDIA`. Run time: not
-measured. It does not ship yet, and wants the four others as shipped styles.
+It wants the four others as styles that ship, and their data:
+`python configs/styles/collect.py MEDIA`.
+Run time: see `jaxstyle.styles.recipe`.
 """
 
 from ml_collections import ConfigDict

@@ -1,9 +1,9 @@
-"""The style `starry`: long, heavy strokes in the blues and yellows of a night sky.
+"""The style `starry`: the deep blues and bright yellows of a starry night by Van Gogh.
 
     python -m jaxstyle.main --config=configs/styles/starry.py --workdir=runs/starry
 
 The data: `python configs/styles/collect.py MEDIA`.
-Run time: not measured. It does not ship yet.
+Run time: see `jaxstyle.styles.recipe`.
 """
 
 from ml_collections import ConfigDict
@@ -15,7 +15,7 @@ def get_config() -> ConfigDict:
     """Returns the config of `starry`."""
     config = style_config(
         "starry",
-        "long, heavy strokes in the blues and yellows of a night sky",
+        "the deep blues and bright yellows of a starry night by Van Gogh",
         art_credits=(ART_CREDITS["starry_night"],),
     )
     config.data.style = f"{DATA}/starry_night"

@@ -39,15 +39,15 @@ def oil(image: np.ndarray) -> np.ndarray:
     Impressionists set colours side by side that a photo shows mixed, and know no black: what tells
     the colour of a pixel from its surroundings is made stronger, before it is painted and after.
     """
-    lab = _clear(to_lab(bilateral(image**0.9, times=2)), amount=0.6)
+    lab = _clear(to_lab(bilateral(image**0.85, times=2)), amount=0.8)
     lab = _lively(lab, lightness=1.0, colour=1.7, radius=4.0)
     light = (lab[..., 0] - 50) / 50
-    lab[..., 2] += 18 * light
-    lab[..., 1] -= 7 * np.minimum(light, 0)
-    lab[..., 0] = 14 + 0.86 * lab[..., 0]
+    lab[..., 2] += 20 * light
+    lab[..., 1] -= 8 * np.minimum(light, 0)
+    lab[..., 0] = 15 + 0.85 * lab[..., 0]
     dabs = to_lab(anisotropic_kuwahara(from_lab(lab), 6.0, 12.0))
     broken = cv2.GaussianBlur(dabs, (0, 0), 1.0) - cv2.GaussianBlur(dabs, (0, 0), 4.0)
-    return from_lab(dabs + np.array([0.6, 1.1, 1.1], np.float32) * broken)
+    return from_lab(dabs + np.array([0.8, 1.3, 1.3], np.float32) * broken)
 
 
 def starry(image: np.ndarray) -> np.ndarray:
