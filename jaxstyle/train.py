@@ -25,7 +25,7 @@ from jaxstyle.checkpoint import (
     has_checkpoint,
     write_config,
 )
-from jaxstyle.config import check_config
+from jaxstyle.config_checks import check_config
 from jaxstyle.data.scenes import Scenes
 from jaxstyle.errors import UserError
 from jaxstyle.evaluation.validation import is_better, open_validation

@@ -1,7 +1,8 @@
 import pytest
 from ml_collections import ConfigDict
 
-from jaxstyle.config import check_config, default_config
+from jaxstyle.config import default_config
+from jaxstyle.config_checks import check_config
 from jaxstyle.errors import UserError
 from jaxstyle.losses import adversarial
 from jaxstyle.models import build_discriminator, build_generator

@@ -14,7 +14,8 @@ from ml_collections import ConfigDict, FrozenConfigDict
 
 from jaxstyle import features, steps
 from jaxstyle.bundle import load_bundle
-from jaxstyle.config import check_config, needs_smooth_frames
+from jaxstyle.config import needs_smooth_frames
+from jaxstyle.config_checks import check_config
 from jaxstyle.data.sources import open_source
 from jaxstyle.errors import UserError
 from jaxstyle.generate import sample_images

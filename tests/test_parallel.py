@@ -8,7 +8,8 @@ import pytest
 from ml_collections import ConfigDict, FrozenConfigDict
 
 from jaxstyle import sharding, steps
-from jaxstyle.config import check_config, default_config
+from jaxstyle.config import default_config
+from jaxstyle.config_checks import check_config
 from jaxstyle.errors import UserError
 from jaxstyle.networks import build_networks
 

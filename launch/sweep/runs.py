@@ -16,7 +16,8 @@ import jax
 from absl import flags
 from ml_collections import ConfigDict, FrozenConfigDict, config_flags
 
-from jaxstyle.config import check_config, default_config
+from jaxstyle.config import default_config
+from jaxstyle.config_checks import check_config
 from jaxstyle.errors import UserError
 from jaxstyle.networks import build_networks
 from jaxstyle.steps import init_state

@@ -12,7 +12,7 @@ import pytest
 from ml_collections import FrozenConfigDict
 
 from jaxstyle.bundle import load_bundle
-from jaxstyle.config import check_config
+from jaxstyle.config_checks import check_config
 from jaxstyle.data.guides import open_guide
 from jaxstyle.data.sources import open_source
 from jaxstyle.models import build_discriminator, build_generator

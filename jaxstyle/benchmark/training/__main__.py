@@ -20,7 +20,7 @@ from jaxstyle.benchmark.training.measure import PEERS, measure_step
 from jaxstyle.benchmark.training.plot import plot_png
 from jaxstyle.benchmark.training.recipes import RECIPES, recipe_config
 from jaxstyle.benchmark.training.tables import notes, steps_table
-from jaxstyle.config import check_config
+from jaxstyle.config_checks import check_config
 from jaxstyle.errors import UserError, run_command
 from jaxstyle.whole_file import make_folder, write_whole
 

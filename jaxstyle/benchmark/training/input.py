@@ -24,7 +24,7 @@ from tqdm import tqdm
 from jaxstyle import sharding, steps
 from jaxstyle.benchmark.machine import describe_machine
 from jaxstyle.benchmark.training.recipes import random_features
-from jaxstyle.config import check_config
+from jaxstyle.config_checks import check_config
 from jaxstyle.data.loader import BatchIterator
 from jaxstyle.errors import reported_in_one_line
 from jaxstyle.main import parse_flags
