@@ -72,8 +72,9 @@ esac
 
 # Notes what it was given, and on worker 0 its start in the workdir; ends as told.
 PROGRAM = r"""
-printf '%s|' "$@" >>"$CLOUD/arguments"
-echo >>"$CLOUD/arguments"
+# In one write: the machines share the file.
+line=$(printf '%s|' "$@")
+echo "$line" >>"$CLOUD/arguments"
 [[ $WORKER == 0 ]] || exit 0
 mkdir -p runs/anime
 echo started >>runs/anime/log
