@@ -46,7 +46,8 @@ _MEASURED = """\
 ## How they were measured
 
 What is measured and shown is the bundle as it ships, with its weights in float16. None of the
-photos, clips and art here was trained on.
+photos, clips and art here was trained on; but the painters and weights of the recipes were chosen
+with these photos and clips in view, so that others may fare a little worse.
 
 - **Style**: the sliced Wasserstein distance (SWD, Karras et al. 2018) of the stylized photos to
   held-out art of the style, all as squares, and the same as a multiple of the unstylized
