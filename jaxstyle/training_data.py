@@ -30,8 +30,12 @@ class TrainingSources:
 
     def frame_counts(self) -> dict[str, int]:
         """How many images there are of "content" and "style", of all styles together."""
-        styles = self.style if isinstance(self.style, list) else [self.style]
-        return {"content": len(self.content or ()), "style": sum(map(len, styles))}
+        return {"content": len(self.content or ()), "style": sum(map(len, self.styles))}
+
+    @property
+    def styles(self) -> list[Source]:
+        """All styles, also where there is one."""
+        return self.style if isinstance(self.style, list) else [self.style]
 
 
 def open_training_data(
@@ -72,8 +76,8 @@ def load_batches(
     process_count: int = 1,
 ) -> BatchIterator:
     """The run's batches of what `open_training_data` has opened, see `make_loader`."""
-    content, style = sources.content, sources.style
-    count = 1 + (len(style) if isinstance(style, list) else 1) + len(sources.guides)
+    content, styles = sources.content, sources.styles
+    count = 1 + len(styles) + len(sources.guides)
     # Each process that loads has memory of its own.
     share = config.data.memory * 1_000_000 // (count * max(1, config.data.workers))
 
@@ -82,7 +86,7 @@ def load_batches(
 
     return make_loader(
         None if content is None else remembered(content),
-        [remembered(s) for s in style] if isinstance(style, list) else remembered(style),
+        [remembered(style) for style in styles],
         batch_size=config.batch_size,
         image_size=config.image_size,
         seed=config.seed,
