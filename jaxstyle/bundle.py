@@ -103,7 +103,22 @@ def save_bundle(
     _check_shapes(path, *_build(metadata, flat), metadata, flat)
     text = {"format": FORMAT, "jaxstyle": json.dumps(metadata, sort_keys=True)}
     make_folder(path.parent)
-    write_whole(path, save(flat, metadata=text))
+    write_whole(path, _in_order(save(flat, metadata=text)))
+
+
+def _in_order(content: bytes) -> bytes:
+    """The safetensors file `content` with its metadata sorted.
+
+    The library writes them in an order of chance; the same model is the same file, so that its
+    checksum can be told.
+    """
+    tensors = 8 + int.from_bytes(content[:8], "little")
+    header = json.loads(content[8:tensors])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, separators=(",", ":")).encode()
+    # Tensors begin at a multiple of eight bytes, as the library has them.
+    text += b" " * (-len(text) % 8)
+    return len(text).to_bytes(8, "little") + text + content[tensors:]
 
 
 def load_bundle(spec: str | os.PathLike) -> Bundle:

@@ -268,6 +268,13 @@ def test_half_precision_halves_the_file_and_rounds(tmp_path, parameters, path):
     assert (tmp_path / "again.safetensors").read_bytes() == half.read_bytes()
 
 
+def test_the_same_model_is_the_same_file(tmp_path, parameters):
+    files = [tmp_path / f"{i}.safetensors" for i in range(20)]
+    for file in files:
+        save_bundle(file, parameters, METADATA)
+    assert len({file.read_bytes() for file in files}) == 1
+
+
 @pytest.mark.parametrize("value", [70_000.0, np.nan])
 def test_what_half_precision_cannot_hold_is_refused(tmp_path, parameters, value):
     large = {**parameters, "head": {**parameters["head"]}}
