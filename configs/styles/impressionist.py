@@ -15,12 +15,13 @@ def get_config() -> ConfigDict:
     """Returns the config of `impressionist`."""
     config = style_config(
         "impressionist",
-        "dabs of oil paint in clear colours, violet in the shadows and yellow in the light",
+        "dabs of oil paint that set hues side by side, in a cool light over violet shadows",
         art_credits=(ART_CREDITS["paintings"],),
     )
     config.data.style = f"{DATA}/paintings"
-    config.data.guides = (f"painter:oil?art={DATA}/paintings&colours=0.1&contrasts=0.6",)
+    config.data.guides = ("painter:oil",)
+    # With more noise there is no telling on which side of a dab a pixel is.
+    config.data.noise = 0.08
     # What the patches ask for is near to a photo: more of it takes the painter's colours away.
     config.losses.patches.weight = 1.0
-    config.losses.paired_gradient.weight = 8.0
     return config

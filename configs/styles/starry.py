@@ -19,7 +19,9 @@ def get_config() -> ConfigDict:
         art_credits=(ART_CREDITS["starry_night"],),
     )
     config.data.style = f"{DATA}/starry_night"
-    config.data.guides = (f"painter:starry?art={DATA}/starry_night&colours=0.3&contrasts=0.4",)
-    # More of it puts dots on what is flat and bright.
-    config.losses.patches.weight = 1.0
+    config.data.guides = ("painter:starry",)
+    # With more noise there is no telling on which side of a stroke a pixel is: the warp term does
+    # the rest.
+    config.data.noise = 0.1
+    config.losses.warp.weight = 4.0
     return config

@@ -20,4 +20,7 @@ def get_config() -> ConfigDict:
     )
     config.data.style = f"{DATA}/wave"
     config.data.guides = (f"painter:woodblock?art={DATA}/wave&colours=0.1&contrasts=0.2",)
+    # More patches put yellow dots on what is flat and bright.
+    config.losses.patches.weight = 0.6
+    config.losses.paired_gradient.weight = 6.0
     return config

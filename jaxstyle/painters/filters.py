@@ -120,27 +120,22 @@ def flat_tones(values: np.ndarray, count: int, sharpness: float) -> np.ndarray:
     return (step + 0.5 + 0.5 * within) / count
 
 
-def contour_strokes(values: np.ndarray, *, sigma: float, width: float, still: float) -> np.ndarray:
-    """Waves along the contour lines of a picture, about one every `width` pixels.
+def contour_strokes(
+    values: np.ndarray, *, sigma: float, period: float, still: float, steep: float
+) -> np.ndarray:
+    """Waves along the contour lines of a picture, one every `period` units of its values.
 
     values: float32 [H, W], such as lightness; they are blurred by `sigma` pixels first. Returns
-    float32 [H, W] in [-1, 1]. A wave is a step in the values, 1, 2, 4 ... units, as the slope
-    allows: so strokes move with what they are on, and hardly with noise. still: the slope, in units
-    a pixel, at which they are half as strong; where nothing rises or falls there are none.
+    float32 [H, W] in [-1, 1]. Strokes so move with what they are on. still, steep: the slopes, in
+    units a pixel, at which they are half as strong: where little rises or falls they would follow
+    the noise, and at edges they would be finer than a pixel.
     """
     smooth = cv2.GaussianBlur(values, (0, 0), sigma)
     across = cv2.Sobel(smooth, cv2.CV_32F, 1, 0) / 8
     down = cv2.Sobel(smooth, cv2.CV_32F, 0, 1) / 8
     slope = cv2.GaussianBlur(np.hypot(across, down), (0, 0), sigma)
-    octave = np.log2(np.clip(width * slope, 1, 32))
-    lower = np.floor(octave)
-    share = octave - lower
-
-    def wave(octave):
-        return np.sin(2 * np.pi * smooth / 2**octave)
-
-    waves = (1 - share) * wave(lower) + share * wave(lower + 1)
-    return waves * np.square(slope) / (np.square(slope) + still * still)
+    strength = 1 / (1 + (still / np.maximum(slope, 1e-6)) ** 2) / (1 + (slope / steep) ** 4)
+    return strength * np.sin(2 * np.pi * smooth / period)
 
 
 def anisotropic_kuwahara(image: np.ndarray, radius: float, sharpness: float = 8.0) -> np.ndarray:

@@ -34,31 +34,44 @@ def cel(image: np.ndarray) -> np.ndarray:
 
 
 def oil(image: np.ndarray) -> np.ndarray:
-    """Dabs of paint along the shapes, in clear colours, over violet shadows and yellow lights.
+    """Dabs of paint along the shapes, in clear colours and a cool light, over violet shadows.
 
-    Impressionists set colours side by side that a photo shows mixed, and know no black: what tells
-    the colour of a pixel from its surroundings is made stronger, before it is painted and after.
+    Impressionists know no black, and set colours side by side that a photo shows mixed: hues turn
+    from dab to dab, as the lightness rises and falls.
     """
     lab = _clear(to_lab(bilateral(image**0.85, times=2)), amount=0.8)
-    lab = _lively(lab, lightness=1.0, colour=1.7, radius=4.0)
-    light = (lab[..., 0] - 50) / 50
-    lab[..., 2] += 20 * light
-    lab[..., 1] -= 8 * np.minimum(light, 0)
-    lab[..., 0] = 15 + 0.85 * lab[..., 0]
+    lightness = lab[..., 0]
+    surroundings = cv2.GaussianBlur(lightness, (0, 0), 12.0)
+    light = (lightness - 50) / 50
+    lab[..., 0] = 54 + 0.6 * (surroundings - 50) + 0.8 * (lightness - surroundings)
+    lab[..., 1] = lab[..., 1] - 3 - 12 * np.minimum(light, 0)
+    lab[..., 2] = lab[..., 2] - 12 + 10 * light
     dabs = to_lab(anisotropic_kuwahara(from_lab(lab), 6.0, 12.0))
-    broken = cv2.GaussianBlur(dabs, (0, 0), 1.0) - cv2.GaussianBlur(dabs, (0, 0), 4.0)
-    return from_lab(dabs + np.array([0.8, 1.3, 1.3], np.float32) * broken)
+
+    own, period = to_lab(image)[..., 0], 14.0
+    wave, turned = (
+        contour_strokes(own + shift, sigma=2.5, period=period, still=0.2, steep=3.0)
+        for shift in (0, period / 4)
+    )
+    dabs += np.stack([5 * wave, 10 * turned, 15 * wave], axis=-1)
+    return from_lab(_lively(dabs, lightness=1.2, colour=1.2, radius=1.5))
 
 
 def starry(image: np.ndarray) -> np.ndarray:
-    """Strokes that swirl along the shapes, in the blues and yellows of a night sky."""
+    """Strokes that swirl along the shapes, in the blues and yellows of a night sky.
+
+    The contrast between a place and its surroundings is halved, not that of the large shapes, and
+    that of a stroke's edges is doubled: at all scales it is then about the painting's.
+    """
     lab = to_lab(image)
-    dabs = anisotropic_kuwahara(from_lab(_lively(lab, lightness=1.3, colour=1.6)), 4.0)
-    strokes = contour_strokes(lab[..., 0], sigma=4.0, width=10.0, still=0.12)
-    own = to_lab(dabs)
-    night = to_lab(_dyed(3.9 * (own[..., 0] + 6 * strokes) / 100 - 0.4, _NIGHT))
-    night[..., 1:] += ((0.15 + 0.5 * _warmth(own)) * (own - night))[..., 1:]
-    return from_lab(night)
+    own = to_lab(anisotropic_kuwahara(from_lab(_lively(lab, lightness=1.3, colour=1.6)), 4.0))
+    lightness = own[..., 0] / 100
+    surroundings = cv2.GaussianBlur(lightness, (0, 0), 12.0)
+    strokes = contour_strokes(lab[..., 0], sigma=3.0, period=16.0, still=1.5, steep=3.0)
+    place = 3.9 * surroundings - 0.4 + 2.0 * (lightness - surroundings) + 0.3 * strokes
+    night = to_lab(_dyed(place, _NIGHT))
+    night[..., 1:] += (0.5 * _warmth(own) * (own - night))[..., 1:]
+    return from_lab(_lively(night, lightness=2.2, colour=2.2, radius=1.5))
 
 
 def woodblock(image: np.ndarray) -> np.ndarray:
@@ -67,7 +80,7 @@ def woodblock(image: np.ndarray) -> np.ndarray:
     smooth = anisotropic_kuwahara(bilateral(bright, times=3), 4.0)
     lightness = luma(smooth)
     # The dark is hatched along its shapes, the paper is not.
-    hatching = contour_strokes(to_lab(image)[..., 0], sigma=3.0, width=8.0, still=0.15)
+    hatching = contour_strokes(to_lab(image)[..., 0], sigma=3.0, period=12.0, still=0.15, steep=3.0)
     shade = 1.05 * lightness - 0.02 + 0.12 * hatching * (1 - lightness)
     count = len(_PRINT)
     blue = to_lab(
