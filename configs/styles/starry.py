@@ -23,5 +23,6 @@ def get_config() -> ConfigDict:
     # With more noise there is no telling on which side of a stroke a pixel is: the warp term does
     # the rest.
     config.data.noise = 0.1
-    config.losses.warp.weight = 4.0
+    config.losses.warp.weight = 3.0
+    config.steps = 3000
     return config

@@ -67,8 +67,8 @@ def starry(image: np.ndarray) -> np.ndarray:
     own = to_lab(anisotropic_kuwahara(from_lab(_lively(lab, lightness=1.3, colour=1.6)), 4.0))
     lightness = own[..., 0] / 100
     surroundings = cv2.GaussianBlur(lightness, (0, 0), 12.0)
-    strokes = contour_strokes(lab[..., 0], sigma=3.0, period=16.0, still=1.5, steep=3.0)
-    place = 3.9 * surroundings - 0.4 + 2.0 * (lightness - surroundings) + 0.3 * strokes
+    strokes = contour_strokes(lab[..., 0], sigma=3.0, period=16.0, still=0.9, steep=3.0)
+    place = 3.9 * surroundings - 0.4 + 2.2 * (lightness - surroundings) + 0.3 * strokes
     night = to_lab(_dyed(place, _NIGHT))
     night[..., 1:] += (0.5 * _warmth(own) * (own - night))[..., 1:]
     return from_lab(_lively(night, lightness=2.2, colour=2.2, radius=1.5))
