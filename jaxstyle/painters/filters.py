@@ -15,6 +15,7 @@ from jax import lax
 
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 _SECTORS = 8
+_STEEP = 3.0  # the slope of an edge, in units of L* a pixel, on which strokes are half as strong
 
 
 class Orientation(NamedTuple):
@@ -120,21 +121,19 @@ def flat_tones(values: np.ndarray, count: int, sharpness: float) -> np.ndarray:
     return (step + 0.5 + 0.5 * within) / count
 
 
-def contour_strokes(
-    values: np.ndarray, *, sigma: float, period: float, still: float, steep: float
-) -> np.ndarray:
+def contour_strokes(values: np.ndarray, *, sigma: float, period: float, still: float) -> np.ndarray:
     """Waves along the contour lines of a picture, one every `period` units of its values.
 
     values: float32 [H, W], such as lightness; they are blurred by `sigma` pixels first. Returns
-    float32 [H, W] in [-1, 1]. Strokes so move with what they are on. still, steep: the slopes, in
-    units a pixel, at which they are half as strong: where little rises or falls they would follow
-    the noise, and at edges they would be finer than a pixel.
+    float32 [H, W] in [-1, 1]. Strokes so move with what they are on. still: the slope, in units a
+    pixel, at which they are half as strong: where less rises or falls they would follow the noise.
+    On edges they fade, too, where they would be finer than a few pixels.
     """
     smooth = cv2.GaussianBlur(values, (0, 0), sigma)
     across = cv2.Sobel(smooth, cv2.CV_32F, 1, 0) / 8
     down = cv2.Sobel(smooth, cv2.CV_32F, 0, 1) / 8
     slope = cv2.GaussianBlur(np.hypot(across, down), (0, 0), sigma)
-    strength = 1 / (1 + (still / np.maximum(slope, 1e-6)) ** 2) / (1 + (slope / steep) ** 4)
+    strength = 1 / (1 + (still / np.maximum(slope, 1e-6)) ** 2) / (1 + (slope / _STEEP) ** 4)
     return strength * np.sin(2 * np.pi * smooth / period)
 
 

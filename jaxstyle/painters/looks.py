@@ -50,7 +50,7 @@ def oil(image: np.ndarray) -> np.ndarray:
 
     own, period = to_lab(image)[..., 0], 14.0
     wave, turned = (
-        contour_strokes(own + shift, sigma=2.5, period=period, still=0.2, steep=3.0)
+        contour_strokes(own + shift, sigma=2.5, period=period, still=0.2)
         for shift in (0, period / 4)
     )
     dabs += np.stack([5 * wave, 10 * turned, 15 * wave], axis=-1)
@@ -67,7 +67,7 @@ def starry(image: np.ndarray) -> np.ndarray:
     own = to_lab(anisotropic_kuwahara(from_lab(_lively(lab, lightness=1.3, colour=1.6)), 4.0))
     lightness = own[..., 0] / 100
     surroundings = cv2.GaussianBlur(lightness, (0, 0), 12.0)
-    strokes = contour_strokes(lab[..., 0], sigma=3.0, period=16.0, still=0.9, steep=3.0)
+    strokes = contour_strokes(lab[..., 0], sigma=3.0, period=16.0, still=0.9)
     place = 3.9 * surroundings - 0.4 + 2.2 * (lightness - surroundings) + 0.3 * strokes
     night = to_lab(_dyed(place, _NIGHT))
     night[..., 1:] += (0.5 * _warmth(own) * (own - night))[..., 1:]
@@ -80,7 +80,7 @@ def woodblock(image: np.ndarray) -> np.ndarray:
     smooth = anisotropic_kuwahara(bilateral(bright, times=3), 4.0)
     lightness = luma(smooth)
     # The dark is hatched along its shapes, the paper is not.
-    hatching = contour_strokes(to_lab(image)[..., 0], sigma=3.0, period=12.0, still=0.15, steep=3.0)
+    hatching = contour_strokes(to_lab(image)[..., 0], sigma=3.0, period=12.0, still=0.15)
     shade = 1.05 * lightness - 0.02 + 0.12 * hatching * (1 - lightness)
     count = len(_PRINT)
     blue = to_lab(

@@ -137,7 +137,7 @@ def test_the_softest_tones_are_the_values_themselves():
 
 # ---- Strokes along contours ----------------------------------------------------------------------
 
-STROKES = {"sigma": 3.0, "period": 12.0, "still": 0.12, "steep": 3.0}
+STROKES = {"sigma": 3.0, "period": 12.0, "still": 0.12}
 # Two blurs of four standard deviations, and a pixel for the slope.
 STROKES_REACH = 25
 

@@ -128,8 +128,8 @@ def test_the_guide_of_a_style_is_shown_with_its_art(data, monkeypatch):
         assert (images == (50 + 40 * labels).reshape(-1, 1, 1, 1)).all()
 
 
-@pytest.mark.parametrize("name", GUIDES)
-def test_the_guide_of_a_style_looks_like_the_art_that_is_learned(data, name):
+@pytest.mark.parametrize("name", ["cel", "woodblock"])
+def test_a_guide_that_is_matched_looks_like_the_art_that_is_learned(data, name):
     """The art here is flat: what the painter makes becomes the flatter, the more it is matched."""
     config = recipe(name)["get_config"]()
     (spec,) = config.data.guides
