@@ -1,4 +1,4 @@
-"""The style `impressionist`: oil paint in visible dabs, in colours livelier than a photo's.
+"""The style `impressionist`: dabs of oil paint that set hues side by side.
 
     python -m jaxstyle.main --config=configs/styles/impressionist.py --workdir=runs/impressionist
 
@@ -22,6 +22,6 @@ def get_config() -> ConfigDict:
     config.data.guides = ("painter:oil",)
     # With more noise there is no telling on which side of a dab a pixel is.
     config.data.noise = 0.08
-    # What the patches ask for is near to a photo: more of it takes the painter's colours away.
+    # Weaker than in the other styles: the painter is near the art by itself.
     config.losses.patches.weight = 1.0
     return config

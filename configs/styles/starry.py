@@ -20,9 +20,9 @@ def get_config() -> ConfigDict:
     )
     config.data.style = f"{DATA}/starry_night"
     config.data.guides = ("painter:starry",)
-    # With more noise there is no telling on which side of a stroke a pixel is: the warp term does
-    # the rest.
-    config.data.noise = 0.1
-    config.losses.warp.weight = 3.0
-    config.steps = 3000
+    # The finest strokes are the painting's strongest. Noise would blur them; the warp term keeps
+    # them where they are.
+    config.data.noise = 0.03
+    config.losses.warp.weight = 5.1
+    config.steps = 3200
     return config

@@ -5,5 +5,5 @@ They are far too slow for live pictures; `config.data.guides` has them paint the
 
 from jaxstyle.painters.looks import cel, oil, starry, woodblock
 
-VERSION = 3  # of what they paint: raise it with every change to that, or kept results go stale
+VERSION = 4  # of what they paint: raise it with every change to that, or kept results go stale
 PAINTERS = {"cel": cel, "oil": oil, "starry": starry, "woodblock": woodblock}

@@ -15,7 +15,7 @@ from jax import lax
 
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 _SECTORS = 8
-_STEEP = 3.0  # the slope of an edge, in units of L* a pixel, on which strokes are half as strong
+_STEEP = 3.0  # the slope of an edge, in units of L* a pixel
 
 
 class Orientation(NamedTuple):
@@ -124,10 +124,10 @@ def flat_tones(values: np.ndarray, count: int, sharpness: float) -> np.ndarray:
 def contour_strokes(values: np.ndarray, *, sigma: float, period: float, still: float) -> np.ndarray:
     """Waves along the contour lines of a picture, one every `period` units of its values.
 
-    values: float32 [H, W], such as lightness; they are blurred by `sigma` pixels first. Returns
-    float32 [H, W] in [-1, 1]. Strokes so move with what they are on. still: the slope, in units a
-    pixel, at which they are half as strong: where less rises or falls they would follow the noise.
-    On edges they fade, too, where they would be finer than a few pixels.
+    values: float32 [H, W], L* or differences of it; they are blurred by `sigma` pixels first.
+    Returns float32 [H, W] in [-1, 1]. Strokes so move with what they are on. still: the slope, in
+    units a pixel, at which they are half as strong: where less rises or falls they would follow the
+    noise. On edges, too, where they would be finer than a few pixels: half as strong at `_STEEP`.
     """
     smooth = cv2.GaussianBlur(values, (0, 0), sigma)
     across = cv2.Sobel(smooth, cv2.CV_32F, 1, 0) / 8

@@ -19,18 +19,20 @@ _PRINT = np.array(
 )
 # And those of a night sky, to the yellow of its stars.
 _NIGHT = np.array(
-    [(0.03, 0.06, 0.18), (0.12, 0.27, 0.55), (0.44, 0.64, 0.80), (0.97, 0.93, 0.56)], np.float32
+    [(0.05, 0.05, 0.06), (0.10, 0.30, 0.57), (0.42, 0.68, 0.77), (0.98, 0.94, 0.57)], np.float32
 )
 
 
 def cel(image: np.ndarray) -> np.ndarray:
-    """Flat, bright, clear tones within dark outlines, as on an animator's cel."""
-    bright = image**0.62
+    """Flat, bright, clear tones in a cool light within dark outlines, as on an animator's cel."""
+    # What is finer would make lines that come and go in a film.
+    image = cv2.GaussianBlur(image, (0, 0), 0.8)
+    bright = image**0.55
     lab = to_lab(anisotropic_kuwahara(bilateral(bright, times=4), 4.0))
-    lab[..., 0] = 100 * flat_tones(np.clip(lab[..., 0] / 100, 0, 1), 6, sharpness=2.0)
+    lab[..., 0] = 100 * flat_tones(np.clip(lab[..., 0] / 100, 0, 1), 6, sharpness=1.5)
     lab = _clear(lab, amount=1.0)
-    outline = _outline(bright)
-    return from_lab(lab) * (0.18 + 0.82 * outline[..., None])
+    lab += _between_black_and_white(lab) * np.array([0, -10, -7], np.float32)
+    return from_lab(lab) * (0.18 + 0.82 * _outline(bright)[..., None])
 
 
 def oil(image: np.ndarray) -> np.ndarray:
@@ -40,38 +42,42 @@ def oil(image: np.ndarray) -> np.ndarray:
     from dab to dab, as the lightness rises and falls.
     """
     lab = _clear(to_lab(bilateral(image**0.85, times=2)), amount=0.8)
-    lightness = lab[..., 0]
+    lightness = lab[..., 0].copy()
     surroundings = cv2.GaussianBlur(lightness, (0, 0), 12.0)
-    light = (lightness - 50) / 50
+    from_middle_grey = (lightness - 50) / 50
     lab[..., 0] = 54 + 0.6 * (surroundings - 50) + 0.8 * (lightness - surroundings)
-    lab[..., 1] = lab[..., 1] - 3 - 12 * np.minimum(light, 0)
-    lab[..., 2] = lab[..., 2] - 12 + 10 * light
+    lab[..., 1] = lab[..., 1] - 3 - 12 * np.minimum(from_middle_grey, 0)
+    lab[..., 2] = lab[..., 2] - 12 + 10 * from_middle_grey
     dabs = to_lab(anisotropic_kuwahara(from_lab(lab), 6.0, 12.0))
 
-    own, period = to_lab(image)[..., 0], 14.0
+    photographed, period = to_lab(image)[..., 0], 14.0
     wave, turned = (
-        contour_strokes(own + shift, sigma=2.5, period=period, still=0.2)
+        contour_strokes(photographed + shift, sigma=2.5, period=period, still=0.2)
         for shift in (0, period / 4)
     )
     dabs += np.stack([5 * wave, 10 * turned, 15 * wave], axis=-1)
-    return from_lab(_lively(dabs, lightness=1.2, colour=1.2, radius=1.5))
+    return from_lab(_lively(dabs, lightness=1.2, colour=1.2, sigma=1.5))
 
 
 def starry(image: np.ndarray) -> np.ndarray:
-    """Strokes that swirl along the shapes, in the blues and yellows of a night sky.
+    """Short strokes along edges and slopes of light, in the blues and yellows of a night sky.
 
-    The contrast between a place and its surroundings is halved, not that of the large shapes, and
-    that of a stroke's edges is doubled: at all scales it is then about the painting's.
+    The contrast between a place and its surroundings is lower than that of the large shapes, and
+    the finest detail's is raised again: so it is nearer to the painting's at every scale.
     """
     lab = to_lab(image)
-    own = to_lab(anisotropic_kuwahara(from_lab(_lively(lab, lightness=1.3, colour=1.6)), 4.0))
+    own = to_lab(
+        anisotropic_kuwahara(from_lab(_lively(lab, lightness=1.3, colour=1.6, sigma=10.0)), 4.0)
+    )
     lightness = own[..., 0] / 100
-    surroundings = cv2.GaussianBlur(lightness, (0, 0), 12.0)
-    strokes = contour_strokes(lab[..., 0], sigma=3.0, period=16.0, still=0.9)
-    place = 3.9 * surroundings - 0.4 + 2.2 * (lightness - surroundings) + 0.3 * strokes
+    surroundings = cv2.GaussianBlur(lightness, (0, 0), 20.0)
+    # When the light of a whole place changes from frame to frame, strokes must stay where they are.
+    detail = lab[..., 0] - cv2.GaussianBlur(lab[..., 0], (0, 0), 8.0)
+    strokes = contour_strokes(detail, sigma=3.0, period=10.0, still=0.35)
+    place = 3.7 * surroundings - 0.38 + 1.6 * (lightness - surroundings) + 0.3 * strokes
     night = to_lab(_dyed(place, _NIGHT))
     night[..., 1:] += (0.5 * _warmth(own) * (own - night))[..., 1:]
-    return from_lab(_lively(night, lightness=2.2, colour=2.2, radius=1.5))
+    return from_lab(_lively(night, lightness=1.9, colour=1.9, sigma=1.5))
 
 
 def woodblock(image: np.ndarray) -> np.ndarray:
@@ -114,13 +120,17 @@ def _clear(lab: np.ndarray, *, amount: float) -> np.ndarray:
     return lab * np.concatenate([np.ones_like(factor), factor, factor], axis=-1)
 
 
-def _lively(
-    lab: np.ndarray, *, lightness: float, colour: float, radius: float = 10.0
-) -> np.ndarray:
-    """L*a*b* with what tells each pixel from its surroundings, of `radius`, multiplied."""
-    surroundings = cv2.GaussianBlur(lab, (0, 0), radius)
+def _lively(lab: np.ndarray, *, lightness: float, colour: float, sigma: float) -> np.ndarray:
+    """L*a*b* with what tells each pixel from its surroundings, a blur of `sigma`, multiplied."""
+    surroundings = cv2.GaussianBlur(lab, (0, 0), sigma)
     factors = np.array([lightness, colour, colour], np.float32)
     return surroundings + factors * (lab - surroundings)
+
+
+def _between_black_and_white(lab: np.ndarray) -> np.ndarray:
+    """[H, W, 1]: 0 where there is black or white, to 1 half way between."""
+    lightness = lab[..., :1] / 100
+    return 4 * lightness * (1 - lightness)
 
 
 def _dyed(place: np.ndarray, pigments: np.ndarray) -> np.ndarray:
