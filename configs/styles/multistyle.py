@@ -26,11 +26,12 @@ def get_config() -> ConfigDict:
     )
     config.data.style_names = names
     config.data.styles = tuple(f"{DATA}/{folder}" for folder in folders)
-    # Each style is learned from the model that ships under its name. What such a small model makes
-    # of a photo, another can make too: every term but theirs would only pull away from it.
+    # Each style is learned from the model that ships under its name.
     config.data.guides = names
-    config.losses.patches.weight = 0.0
-    # They are steady by themselves.
-    config.data.noise = 0.05
-    config.steps = 8000
+    # These are steady by themselves, and what is learned from them should be as crisp: hence little
+    # noise, heavier gradients, and a little of the patches that they were learned from.
+    config.data.noise = 0.02
+    config.losses.paired_gradient.weight = 8.0
+    config.losses.patches.weight = 0.4
+    config.steps = 5000
     return config

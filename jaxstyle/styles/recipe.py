@@ -3,7 +3,7 @@
 A painter shows the generator what each photo is to become, and the patches of the art say what is
 right in colour and texture: see `jaxstyle.painters` and `jaxstyle.losses.patches`. A style takes a
 quarter of an hour or less on one core of an AMD EPYC (Zen 5), with another training on the other;
-`multistyle` takes eight minutes on both.
+`multistyle` takes seven minutes on both.
 """
 
 from ml_collections import ConfigDict
