@@ -20,8 +20,7 @@ def get_config() -> ConfigDict:
     )
     config.data.style = f"{DATA}/starry_night"
     config.data.guides = ("painter:starry",)
-    # The finest strokes are the painting's strongest. Noise would blur them; the warp term keeps
-    # them where they are.
+    # Noise would blur the finest strokes; the warp term keeps them where they are instead.
     config.data.noise = 0.03
     config.losses.warp.weight = 5.1
     config.steps = 3200

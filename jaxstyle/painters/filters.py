@@ -125,9 +125,10 @@ def contour_strokes(values: np.ndarray, *, sigma: float, period: float, still: f
     """Waves along the contour lines of a picture, one every `period` units of its values.
 
     values: float32 [H, W], L* or differences of it; they are blurred by `sigma` pixels first.
-    Returns float32 [H, W] in [-1, 1]. Strokes so move with what they are on. still: the slope, in
+    Returns float32 [H, W] in [-1, 1]. So strokes move with what they are on. still: the slope, in
     units a pixel, at which they are half as strong: where less rises or falls they would follow the
-    noise. On edges, too, where they would be finer than a few pixels: half as strong at `_STEEP`.
+    noise. They also fade on edges, where they would be finer than a few pixels: to half at a slope
+    of `_STEEP`.
     """
     smooth = cv2.GaussianBlur(values, (0, 0), sigma)
     across = cv2.Sobel(smooth, cv2.CV_32F, 1, 0) / 8

@@ -17,7 +17,7 @@ from jaxstyle.painters.matching import from_lab, to_lab
 _PRINT = np.array(
     [(0.08, 0.14, 0.29), (0.22, 0.36, 0.50), (0.50, 0.65, 0.68), (0.93, 0.90, 0.80)], np.float32
 )
-# And those of a night sky, to the yellow of its stars.
+# And those of a night sky, from a neutral black to the yellow of its stars.
 _NIGHT = np.array(
     [(0.05, 0.05, 0.06), (0.10, 0.30, 0.57), (0.42, 0.68, 0.77), (0.98, 0.94, 0.57)], np.float32
 )
@@ -25,7 +25,7 @@ _NIGHT = np.array(
 
 def cel(image: np.ndarray) -> np.ndarray:
     """Flat, bright, clear tones in a cool light within dark outlines, as on an animator's cel."""
-    # What is finer would make lines that come and go in a film.
+    # Detail finer than this blur would make lines that come and go in a film.
     image = cv2.GaussianBlur(image, (0, 0), 0.8)
     bright = image**0.55
     lab = to_lab(anisotropic_kuwahara(bilateral(bright, times=4), 4.0))
@@ -42,7 +42,7 @@ def oil(image: np.ndarray) -> np.ndarray:
     from dab to dab, as the lightness rises and falls.
     """
     lab = _clear(to_lab(bilateral(image**0.85, times=2)), amount=0.8)
-    lightness = lab[..., 0].copy()
+    lightness = lab[..., 0]
     surroundings = cv2.GaussianBlur(lightness, (0, 0), 12.0)
     from_middle_grey = (lightness - 50) / 50
     lab[..., 0] = 54 + 0.6 * (surroundings - 50) + 0.8 * (lightness - surroundings)
@@ -121,7 +121,7 @@ def _clear(lab: np.ndarray, *, amount: float) -> np.ndarray:
 
 
 def _lively(lab: np.ndarray, *, lightness: float, colour: float, sigma: float) -> np.ndarray:
-    """L*a*b* with what tells each pixel from its surroundings, a blur of `sigma`, multiplied."""
+    """L*a*b* with what tells each pixel from its surroundings (a blur of `sigma`) multiplied."""
     surroundings = cv2.GaussianBlur(lab, (0, 0), sigma)
     factors = np.array([lightness, colour, colour], np.float32)
     return surroundings + factors * (lab - surroundings)

@@ -53,7 +53,8 @@ def style_config(name: str, description: str, *, art_credits: tuple[str, ...]) -
     # Of the art: about the scale at which it is compared with what is made of photos.
     config.data.crop_scale = (0.4, 0.6)
     # What the guide made has none: the generator learns to see through it, and films do not
-    # flicker. The warp term does the same, at more than twice the time a step.
+    # flicker. The price: the finest detail is blurred. Styles that need it take less noise, and the
+    # warp term, at more than twice the time a step.
     config.data.noise = 0.15
 
     config.losses.patch_nce.weight = 0.0

@@ -10,7 +10,7 @@ HEIGHT, WIDTH = 316, 320
 DOWN, RIGHT = 5, 4
 # What is further away than this does not count: of the surroundings that starry tells a colour
 # and a lightness from, four standard deviations of 10 and of 20 pixels, and the 16 pixels of a dab
-# and its direction, and 6 of the blur that its contrasts are told from.
+# and its direction, and 6 of the last blur.
 REACH = 145
 
 
@@ -77,6 +77,11 @@ def test_tones_go_from_blue_to_yellow(name):
     assert dark.mean() < 0.5 < light.mean()
 
 
+def test_the_darkest_of_starry_is_neutral():
+    """As in the painting."""
+    assert np.ptp(PAINTERS["starry"](flat(0.03, 0.03, 0.03))[40, 40]) < 0.1
+
+
 def test_oil_has_violet_shadows_and_cool_lights():
     painted = (PAINTERS["oil"](flat(tone, tone, tone)) for tone in (0.25, 0.8))
     (_, a_shadow, b_shadow), (_, a_light, b_light) = (to_lab(image)[40, 40] for image in painted)
@@ -87,7 +92,7 @@ def test_oil_has_violet_shadows_and_cool_lights():
 
 
 def test_a_cel_shows_faint_colours_clearly_and_keeps_their_hue():
-    """Beside what it makes of grey, on which its cool light is seen."""
+    """Its cool light, as seen on grey, is taken off first."""
     faint, grey = flat(0.42, 0.45, 0.52), flat(0.45, 0.45, 0.45)
     before, after, light = (
         to_lab(image)[40, 40, 1:] for image in (faint, *map(PAINTERS["cel"], (faint, grey)))
