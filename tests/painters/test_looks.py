@@ -67,9 +67,9 @@ def flat(*colour):
     return np.broadcast_to(np.float32(colour), (HEIGHT, WIDTH, 3)).copy()
 
 
-@pytest.mark.parametrize("name", ["starry", "woodblock"])
-def test_tones_go_from_blue_to_yellow(name):
-    dark, light = (PAINTERS[name](flat(tone, tone, tone)) for tone in (0.2, 0.97))
+@pytest.mark.parametrize(("name", "darkest"), [("starry", 0.2), ("woodblock", 0.03)])
+def test_tones_go_from_blue_to_yellow(name, darkest):
+    dark, light = (PAINTERS[name](flat(tone, tone, tone)) for tone in (darkest, 0.97))
     red, green, blue = dark[40, 40]
     assert blue > green > red
     red, green, blue = light[40, 40]
@@ -85,7 +85,7 @@ def test_the_darkest_of_starry_is_neutral():
 def test_oil_has_violet_shadows_and_cool_lights():
     painted = (PAINTERS["oil"](flat(tone, tone, tone)) for tone in (0.25, 0.8))
     (_, a_shadow, b_shadow), (_, a_light, b_light) = (to_lab(image)[40, 40] for image in painted)
-    assert a_shadow > 0.5
+    assert a_shadow > 1
     assert b_shadow < -4
     assert a_light < -1
     assert b_shadow + 8 < b_light < -2
@@ -118,13 +118,17 @@ def test_what_is_warm_stays_warm_and_what_is_cold_turns_blue(name):
     assert cold[2] - cold[0] > 0.05
 
 
-@pytest.mark.parametrize("name", ["starry", "woodblock"])
-def test_strokes_follow_the_shapes(name):
+@pytest.mark.parametrize(
+    ("name", "ends", "where"),
+    # Starry's are at the ends of a slope too, where it differs from its surroundings.
+    [("starry", (145, 175), slice(125, 195)), ("woodblock", (80, 160), slice(85, 155))],
+)
+def test_strokes_follow_the_shapes(name, ends, where):
     """Across a slope of light there are waves, along it there are none."""
-    slope = np.interp(np.arange(WIDTH), [145, 175], [0.1, 0.8]).astype(np.float32)[None, :, None]
+    slope = np.interp(np.arange(WIDTH), ends, [0.1, 0.8]).astype(np.float32)[None, :, None]
     painted = PAINTERS[name](np.broadcast_to(slope, (HEIGHT, WIDTH, 3)).copy()).mean(axis=-1)
     assert np.ptp(painted, axis=0).max() < 1e-3
-    falls = np.diff(painted[40, 125:195]) < -1e-3
+    falls = np.diff(painted[40, where]) < -1e-3
     assert falls.sum() > 10
 
 
