@@ -13,7 +13,6 @@ from tqdm import tqdm
 
 from jaxstyle import features
 from jaxstyle.arguments import frame_size, positive_int
-from jaxstyle.bundle import load_bundle
 from jaxstyle.errors import UserError, run_command
 from jaxstyle.evaluation import report
 from jaxstyle.evaluation.contents import (
@@ -40,8 +39,8 @@ from jaxstyle.evaluation.document import report_document
 from jaxstyle.evaluation.excerpts import excerpt, strip
 from jaxstyle.evaluation.footage import SMALLEST_SIZE
 from jaxstyle.evaluation.measure import (
-    Figures,
     Instruments,
+    Metrics,
     caveats,
     measure,
     missing,
@@ -49,12 +48,13 @@ from jaxstyle.evaluation.measure import (
 )
 from jaxstyle.evaluation.summary import summary
 from jaxstyle.features import inception
-from jaxstyle.judge import FrameJudge
-from jaxstyle.model_files import model_help
+from jaxstyle.files.atomic_file import make_folder, write_whole
+from jaxstyle.inference.engine import keep_compiled_programs
+from jaxstyle.inference.judge import FrameJudge
+from jaxstyle.inference.model_files import model_help
+from jaxstyle.inference.open_model import open_model
+from jaxstyle.media.contact_sheet import write_png
 from jaxstyle.models.examples import condition_of
-from jaxstyle.realtime.engine import keep_compiled_programs
-from jaxstyle.samples import write_png
-from jaxstyle.whole_file import make_folder, write_whole
 
 _DETAILS = """\
 CONTENT is
@@ -114,16 +114,16 @@ def _evaluate(args: argparse.Namespace) -> None:
     check_results(contestants, contents)
     styles = _styles(contents, args)
     frames_folder = args.out / _FRAMES if args.save_frames else None
-    figures, strips = _compare(contestants, contents, styles, instruments, frames_folder)
+    metrics, strips = _compare(contestants, contents, styles, instruments, frames_folder)
     costs, notes = ({}, []) if args.no_speed else measure_costs(contestants, args.speed_size)
     for content in contents:
-        own = figures[INPUT][content.name]
+        own = metrics[INPUT][content.name]
         notes += missing(content, styles[content.name], instruments, own)
         notes += caveats(content, own)
     document = report_document(
         contents,
         contestants,
-        figures,
+        metrics,
         costs,
         style=_told_style(args, styles),
         notes=[*notes, *_notes(contents, args)],
@@ -167,7 +167,7 @@ def _instruments(args: argparse.Namespace) -> Instruments:
 
 
 def _judge(path: str) -> FrameJudge:
-    bundle = load_bundle(path)
+    bundle = open_model(path)
     if condition_of(bundle.generator) is not None:
         raise UserError(
             f"--judge={path} has more than one style, and its discriminator judges each in its "
@@ -200,12 +200,12 @@ def _compare(
     styles: dict[str, np.ndarray | None],
     instruments: Instruments,
     frames_folder: Path | None,
-) -> tuple[dict[str, dict[str, Figures]], list[report.Strip]]:
+) -> tuple[dict[str, dict[str, Metrics]], list[report.Strip]]:
     """Runs all contestants; returns their figures, by contestant and content, and pictures.
 
     frames_folder: where all frames go; None: nowhere.
     """
-    figures: dict[str, dict[str, Figures]] = {contestant.name: {} for contestant in contestants}
+    metrics: dict[str, dict[str, Metrics]] = {contestant.name: {} for contestant in contestants}
     strips = []
     with tqdm(total=len(contents) * len(contestants), unit="cell", disable=None) as progress:
         for content in contents:
@@ -215,14 +215,14 @@ def _compare(
                 progress.set_description(f"{contestant.name} on {content.name}")
                 frames = [contestant.stylize(content, i) for i in range(len(content.clips))]
                 found = measure(content, frames, styles[content.name], instruments)
-                own = figures[INPUT].get(content.name, found)
-                figures[contestant.name][content.name] = with_relative(found, own)
+                own = metrics[INPUT].get(content.name, found)
+                metrics[contestant.name][content.name] = with_relative(found, own)
                 excerpts[contestant.name] = excerpt(content, frames)
                 if frames_folder:
                     _save_frames(frames_folder / file_name(contestant.name), content, frames)
                 progress.update()
             strips.append(strip(content, excerpts))
-    return figures, strips
+    return metrics, strips
 
 
 def _save_frames(folder: Path, content: Content, outputs: Sequence[np.ndarray]) -> None:

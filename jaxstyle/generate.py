@@ -9,21 +9,22 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from jaxstyle.arguments import fraction, positive_int, rate
-from jaxstyle.bundle import Bundle, load_bundle
 from jaxstyle.data.augment import random_resized_crop
-from jaxstyle.data.images import read_image
 from jaxstyle.errors import UserError, run_command
-from jaxstyle.film import CONTAINERS, FilmWriter, Frame
-from jaxstyle.model_files import model_help
+from jaxstyle.inference.bundle import Bundle
+from jaxstyle.inference.model_files import model_help
+from jaxstyle.inference.noise import blended, latent_at, latents, sample_images
+from jaxstyle.inference.open_model import open_model
+from jaxstyle.media.contact_sheet import contact_sheet
+from jaxstyle.media.film import CONTAINERS, FilmWriter, Frame
+from jaxstyle.media.image_writer import SAVE_OPTIONS, write_image
+from jaxstyle.media.images import read_image
 from jaxstyle.models.examples import takes_noise
-from jaxstyle.realtime.sinks import SAVE_OPTIONS, write_image
-from jaxstyle.samples import contact_sheet
 
 DETAILS = """\
 MODEL is a bundle of a generator that starts from noise, such as dcgan, wgan_gp or progan.
@@ -55,64 +56,6 @@ _FILM_OPTIONS = {**_GRID_OPTIONS, "frames": 240, "fps": Fraction(24)}
 _FOLDER_OPTIONS = {"count": 64}
 
 Change = Callable[[np.ndarray], np.ndarray]
-
-
-def sample_images(
-    generator: nn.Module, parameters: Any, z: jax.Array, statistics: Any = None
-) -> jax.Array:
-    """Runs a noise generator: z float32 [N, latent] -> uint8 RGB [N, S, S, 3]. Can be jitted.
-
-    statistics: standing statistics of batch norms ("batch_stats"); without them, those of this
-    batch are used.
-    """
-    images = generator.apply({"params": parameters, "batch_stats": statistics or {}}, z)
-    return jnp.round((jnp.clip(images, -1, 1) + 1) * 127.5).astype(jnp.uint8)
-
-
-def latents(seed: int, first: int, count: int, size: int) -> np.ndarray:
-    """Samples number `first` and on of a seed: float32 [count, size], N(0, 1).
-
-    A sample depends on the seed and its own number alone.
-    """
-    key = jax.random.key(seed)
-    numbers = jnp.arange(first, first + count)
-    draw = jax.vmap(lambda number: jax.random.normal(jax.random.fold_in(key, number), (size,)))
-    return np.asarray(draw(numbers))
-
-
-def slerp(a: np.ndarray, b: np.ndarray, t: float) -> np.ndarray:
-    """Spherical interpolation (Shoemake 1985) of vectors along the last axis, t from 0 to 1.
-
-    Unlike a straight line it keeps the length of Gaussian vectors, and so stays where the generator
-    was trained (White 2016). Where a and b point the same way, or opposite ways, it is the line.
-    """
-    norms = np.linalg.norm(a, axis=-1, keepdims=True) * np.linalg.norm(b, axis=-1, keepdims=True)
-    cosine = (a * b).sum(axis=-1, keepdims=True) / np.maximum(norms, np.finfo(np.float32).tiny)
-    angle = np.arccos(np.clip(cosine, -1, 1))
-    sine = np.sin(angle)
-    on_a_line = sine < 1e-3
-    sine = np.where(on_a_line, 1, sine)
-    share_of_a = np.where(on_a_line, 1 - t, np.sin((1 - t) * angle) / sine)
-    share_of_b = np.where(on_a_line, t, np.sin(t * angle) / sine)
-    return (share_of_a * a + share_of_b * b).astype(np.float32)
-
-
-def latent_at(stops: np.ndarray, position: float) -> np.ndarray:
-    """Where a closed walk is: [K, N, latent] and a position from 0 to K -> float32 [N, latent].
-
-    At position k it is at stop k, and K is 0 again. It slows down towards the stops and gathers
-    speed after them, so that its velocity has no jumps.
-    """
-    whole = int(position)
-    t = position - whole
-    eased = t * t * (3 - 2 * t)
-    return slerp(stops[whole % len(stops)], stops[(whole + 1) % len(stops)], eased)
-
-
-def blended(samples: np.ndarray, source: np.ndarray, strength: float) -> np.ndarray:
-    """Mixes two batches, uint8 of one shape: strength 0 gives the source, 1 the samples."""
-    source = source.astype(np.float32)
-    return np.rint(source + strength * (samples - source)).astype(np.uint8)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -166,7 +109,7 @@ def _generate(args: argparse.Namespace) -> None:
     if args.strength is not None and not args.source:
         raise UserError("--strength says how much of --source=IMAGE is replaced; name one")
     source = read_image(args.source) if args.source else None
-    bundle = load_bundle(args.model)
+    bundle = open_model(args.model)
     if not takes_noise(bundle.generator):
         raise UserError(
             f"{args.model} turns images into images; "

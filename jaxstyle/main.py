@@ -2,21 +2,21 @@
 
 Any setting of the config can be given on the command line: `--config.batch_size=16`. The same
 command again goes on from the last checkpoint. Where several processes are to train one model, each
-is started with this command, see `jaxstyle.distributed`.
+is started with this command, see `jaxstyle.training.distributed`.
 """
 
 import signal
 import sys
 
 from absl import app, flags, logging
-from ml_collections import config_flags
 
-from jaxstyle import distributed
-from jaxstyle.errors import UserError, reported_in_one_line
-from jaxstyle.realtime.engine import keep_compiled_programs
-from jaxstyle.train import train
+from jaxstyle.errors import reported_in_one_line
+from jaxstyle.inference.engine import keep_compiled_programs
+from jaxstyle.training import config_flag, distributed
+from jaxstyle.training.config_flag import CONFIG, parse_flags
+from jaxstyle.training.train_loop import train
 
-_CONFIG = config_flags.DEFINE_config_file("config", None, "A recipe, such as configs/anime.py.")
+flags.adopt_module_key_flags(config_flag)
 _WORKDIR = flags.DEFINE_string("workdir", None, "Where checkpoints, samples and the model go.")
 
 
@@ -30,37 +30,10 @@ def main(argv: list[str]) -> None:
         with reported_in_one_line():
             distributed.initialize()
             with distributed.leaving_at_errors():
-                train(_CONFIG.value, _WORKDIR.value)
+                train(CONFIG.value, _WORKDIR.value)
     except KeyboardInterrupt:
         print("interrupted; the same command goes on from the last checkpoint", file=sys.stderr)
         distributed.leave_at_signal(signal.SIGINT)
-
-
-def parse_flags(argv: list[str]) -> list[str]:
-    """Parses the command line; a mistake there or in the recipe it names is told in one line."""
-    with reported_in_one_line():
-        try:
-            arguments = flags.FLAGS(argv)
-            # A recipe that cannot be read says so only when its content is asked for.
-            _CONFIG.value.keys()
-        except (
-            flags.Error,
-            ImportError,
-            LookupError,
-            OSError,
-            SyntaxError,
-            TypeError,
-            ValueError,
-        ) as error:
-            # ml_collections wraps the reason in a traceback, of which it is the last line.
-            raise UserError(str(error).strip().splitlines()[-1].strip()) from error
-        except AttributeError as error:
-            # ... or appends the whole config.
-            reason = str(error).partition(" Other fields present")[0].strip("\"'")
-            raise UserError(f"unknown setting or attribute in the config: {reason}") from error
-        if len(arguments) > 1:
-            raise UserError(f"unexpected argument {arguments[1]!r}; settings are --flag=value")
-    return arguments
 
 
 if __name__ == "__main__":

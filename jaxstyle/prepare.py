@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from jaxstyle.arguments import positive_int
 from jaxstyle.errors import UserError, run_command
+from jaxstyle.files.atomic_file import write_whole
 from jaxstyle.interrupt import STOP_SIGNALS, Stopped
 from jaxstyle.preparation import records
 from jaxstyle.preparation.duplicates import BITS
@@ -21,7 +22,6 @@ from jaxstyle.preparation.films import content_hash, film_name, find_films
 from jaxstyle.preparation.manifest import NamedFilm, as_json, manifest, skip_reason
 from jaxstyle.preparation.results import MANIFEST, Results
 from jaxstyle.preparation.workers import prepare_films
-from jaxstyle.whole_file import write_whole
 
 DETAILS = """\
 FILM is a film, a folder (searched with its subfolders) or a quoted glob. Of each shot, the sharpest

@@ -12,27 +12,34 @@ from pathlib import Path
 import jax
 
 import jaxstyle
-from jaxstyle.bundle import Bundle, load_bundle
-from jaxstyle.data.images import read_image
 from jaxstyle.errors import UserError, reported_in_one_line
-from jaxstyle.film import FilmReader, FilmWriter
-from jaxstyle.judge import FrameJudge
-from jaxstyle.model_files import find_model, model_help
+from jaxstyle.inference.bundle import Bundle
+from jaxstyle.inference.engine import Stylizer, keep_compiled_programs
+from jaxstyle.inference.judge import FrameJudge
+from jaxstyle.inference.model_files import find_model, model_help
+from jaxstyle.inference.open_model import open_model
+from jaxstyle.inference.styles import Style, style_names, styles_of
+from jaxstyle.media.film import FilmReader, FilmWriter
+from jaxstyle.media.images import read_image
 from jaxstyle.models.examples import condition_of
 from jaxstyle.realtime.captures import Captures
-from jaxstyle.realtime.command_line import ACCELERATOR_BATCH, parser
 from jaxstyle.realtime.controls import Controls
 from jaxstyle.realtime.destinations import Output, is_watched, written_path
-from jaxstyle.realtime.engine import Stylizer, keep_compiled_programs
-from jaxstyle.realtime.figures import Figures, write_report
+from jaxstyle.realtime.frame_loop import Loop
+from jaxstyle.realtime.frame_sinks import Sink
+from jaxstyle.realtime.frame_sources import (
+    ImageSource,
+    RepeatedSource,
+    Source,
+    files_of,
+    open_source,
+)
 from jaxstyle.realtime.judging import JudgeSink, check_judge_clashes, check_judge_path
-from jaxstyle.realtime.loop import Loop
 from jaxstyle.realtime.mask import Mask, open_mask
+from jaxstyle.realtime.metrics import Metrics, write_report
 from jaxstyle.realtime.scheduler import Scheduler
-from jaxstyle.realtime.sinks import Sink
-from jaxstyle.realtime.sources import ImageSource, RepeatedSource, Source, files_of, open_source
 from jaxstyle.realtime.strength import StrengthCurve
-from jaxstyle.realtime.styles import Style, style_names, styles_of
+from jaxstyle.stylize_options import ACCELERATOR_BATCH, parser
 
 # For images; and what a live picture should not fall below.
 _FPS = Fraction(24)
@@ -87,10 +94,10 @@ def _stylize(args: argparse.Namespace) -> None:
     # Compiling in the background would otherwise hold up every frame for some milliseconds at each
     # hand-over between threads.
     sys.setswitchinterval(0.0005)
-    figures = Figures(jaxstyle.STARTED)
+    metrics = Metrics(jaxstyle.STARTED)
     if args.report and not args.report.absolute().parent.is_dir():
         raise UserError(f"there is no folder {args.report.parent} to write {args.report.name} to")
-    bundles = [load_bundle(model) for model in args.model]
+    bundles = [open_model(model) for model in args.model]
     style_images = [read_image(path) for path in args.styles]
     names_of_styles = style_names(bundles, [Path(path).stem for path in args.styles])
     styles = styles_of(bundles, len(style_images))
@@ -106,7 +113,7 @@ def _stylize(args: argparse.Namespace) -> None:
         output = Output(
             source,
             controls,
-            figures,
+            metrics,
             comment,
             size=stretch_to,
             max_frames=args.max_frames,
@@ -127,7 +134,7 @@ def _stylize(args: argparse.Namespace) -> None:
             _scheduler(args, source, stylizer, watched),
             sinks,
             controls,
-            figures,
+            metrics,
             stretch_to=stretch_to,
             max_frames=args.max_frames,
             mask=mask,
@@ -142,8 +149,8 @@ def _stylize(args: argparse.Namespace) -> None:
                     "styles": names_of_styles,
                     "reconnects": getattr(source, "reconnects", 0),
                 }
-                write_report(args.report, {**ran, **figures.report()})
-        _tell(args, source, mask, sinks, figures)
+                write_report(args.report, {**ran, **metrics.report()})
+        _tell(args, source, mask, sinks, metrics)
 
 
 def _open_judge(args: argparse.Namespace, bundles: Sequence[Bundle]) -> FrameJudge | None:
@@ -235,11 +242,11 @@ def _tell(
     source: Source,
     mask: Mask | None,
     sinks: dict[str, Sink],
-    figures: Figures,
+    metrics: Metrics,
 ) -> None:
     """Says what there is to know of a run that has ended."""
-    if figures.counts["stylized"] > 1:
-        print(figures.summary(), file=sys.stderr)
+    if metrics.counts["stylized"] > 1:
+        print(metrics.summary(), file=sys.stderr)
     for name, sink in sinks.items():
         if isinstance(sink, FilmWriter) and sink.dropped:
             print(f"note: {name} cannot hold {', '.join(sink.dropped)}", file=sys.stderr)

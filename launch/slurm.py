@@ -17,7 +17,7 @@ from pathlib import Path
 
 from jaxstyle.arguments import positive_int
 from jaxstyle.errors import UserError, run_command
-from jaxstyle.whole_file import make_folder, write_whole
+from jaxstyle.files.atomic_file import make_folder, write_whole
 
 _DETAILS = """\
 examples:

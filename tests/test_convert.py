@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from jaxstyle.bundle import load_bundle
 from jaxstyle.convert.__main__ import main
+from jaxstyle.inference.bundle import load_bundle
 
 
 def animegan2_shapes():

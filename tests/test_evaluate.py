@@ -8,13 +8,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxstyle.bundle import load_bundle, save_bundle
-from jaxstyle.data.images import read_image
 from jaxstyle.evaluate import main
 from jaxstyle.evaluation.held_out import held_out_clips
+from jaxstyle.inference.bundle import load_bundle, save_bundle
+from jaxstyle.media.contact_sheet import write_png
+from jaxstyle.media.images import read_image
 from jaxstyle.models import build_discriminator, build_generator
 from jaxstyle.models.examples import init_parameters
-from jaxstyle.samples import write_png
 
 NANO = {"name": "realtime", "size": "nano"}
 JUDGE = {"name": "patch", "width": 4, "layers": 1}

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxstyle.bundle import load_bundle, save_bundle
-from jaxstyle.data.images import read_image
-from jaxstyle.film import FilmReader
-from jaxstyle.generate import blended, latent_at, latents, main, sample_images, slerp
+from jaxstyle.generate import main
+from jaxstyle.inference.bundle import load_bundle, save_bundle
+from jaxstyle.inference.noise import blended, latent_at, latents, sample_images, slerp
+from jaxstyle.media.film import FilmReader
+from jaxstyle.media.images import read_image
 from jaxstyle.models import build_generator
 from jaxstyle.models.examples import init_parameters
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from absl.testing import flagsaver
 
-from jaxstyle import main as entry
+from jaxstyle.training.config_flag import parse_flags
 
 # How ml_collections loads a recipe.
 pytestmark = pytest.mark.filterwarnings("ignore:the load_module:DeprecationWarning")
@@ -67,7 +67,7 @@ def parse(monkeypatch, capsys):
         argv = ["main", *map(str, arguments)]
         monkeypatch.setattr(sys, "argv", argv)
         with flagsaver.flagsaver(), pytest.raises(SystemExit) as exit_info:
-            entry.parse_flags(argv)
+            parse_flags(argv)
         assert exit_info.value.code == 1
         return the_error(capsys.readouterr().err)
 

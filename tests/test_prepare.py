@@ -17,11 +17,11 @@ import pytest
 import tensorflow_datasets as tfds
 from PIL import Image, ImageDraw, ImageFont
 
-from jaxstyle.data.images import read_image
 from jaxstyle.data.scenes import Scenes
 from jaxstyle.data.sources import open_source
 from jaxstyle.errors import UserError
-from jaxstyle.film import FilmWriter, Frame
+from jaxstyle.media.film import FilmWriter, Frame
+from jaxstyle.media.images import read_image
 from jaxstyle.preparation.film_frames import output_size
 from jaxstyle.prepare import main, slurm_shard
 

@@ -15,11 +15,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxstyle.bundle import save_bundle
-from jaxstyle.data.images import read_image
-from jaxstyle.film import FilmReader, FilmWriter, Frame
+from jaxstyle.inference.bundle import save_bundle
+from jaxstyle.inference.engine import Stylizer
+from jaxstyle.media.film import FilmReader, FilmWriter, Frame
+from jaxstyle.media.images import read_image
 from jaxstyle.models import build_generator
-from jaxstyle.realtime.engine import Stylizer
 from jaxstyle.stylize import main
 
 CONFIG = {"name": "realtime", "size": "tiny"}
@@ -215,9 +215,9 @@ def test_several_sinks_at_once_and_a_report(tmp_path, brighter, capsys):
         with FilmReader(output) as film:
             assert len(list(film)) == 12
     assert len(list((tmp_path / "frames").iterdir())) == 12
-    figures = json.loads(report.read_text())
-    assert figures["frames"]["in"] == figures["frames"]["out null"] == 12
-    assert figures["stages"]["stylize"]["count"] == 12
+    metrics = json.loads(report.read_text())
+    assert metrics["frames"]["in"] == metrics["frames"]["out null"] == 12
+    assert metrics["stages"]["stylize"]["count"] == 12
     assert "12 frames, " in capsys.readouterr().err
 
 

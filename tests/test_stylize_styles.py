@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxstyle.bundle import save_bundle
-from jaxstyle.data.images import read_image
-from jaxstyle.film import FilmReader, FilmWriter, Frame
+from jaxstyle.inference.bundle import save_bundle
+from jaxstyle.media.film import FilmReader, FilmWriter, Frame
+from jaxstyle.media.images import read_image
 from jaxstyle.models import GENERATORS, build_discriminator, build_generator
 from jaxstyle.models.examples import init_parameters
-from jaxstyle.realtime.loop import Loop
+from jaxstyle.realtime.frame_loop import Loop
 from jaxstyle.stylize import main
 
 RATE = Fraction(25)

@@ -3,12 +3,12 @@
     python -m jaxstyle.main --config=configs/styles/cel.py --workdir=runs/cel
 
 The data: `python configs/styles/collect.py MEDIA`.
-Run time: see `jaxstyle.styles.recipe`.
+Run time: see `jaxstyle.training.style_recipe`.
 """
 
 from ml_collections import ConfigDict
 
-from jaxstyle.styles.recipe import ART_CREDITS, DATA, style_config
+from jaxstyle.training.style_recipe import ART_CREDITS, DATA, style_config
 
 
 def get_config() -> ConfigDict:

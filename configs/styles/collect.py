@@ -14,11 +14,11 @@ from pathlib import Path
 
 import numpy as np
 
-from jaxstyle.data.images import find_files, read_image
 from jaxstyle.data.sources import IMAGE_EXTENSIONS
 from jaxstyle.data.video import VideoFrames
 from jaxstyle.errors import UserError, run_command
-from jaxstyle.samples import write_png
+from jaxstyle.media.contact_sheet import write_png
+from jaxstyle.media.images import find_files, read_image
 
 _KODAK = "photos/kodak/kodim{}.png"
 # Ten photos that no style is trained on: faces, a text, a crowd of details, smooth skies.

@@ -4,12 +4,12 @@
 
 It wants the four others as styles that ship, and their data:
 `python configs/styles/collect.py MEDIA`.
-Run time: see `jaxstyle.styles.recipe`.
+Run time: see `jaxstyle.training.style_recipe`.
 """
 
 from ml_collections import ConfigDict
 
-from jaxstyle.styles.recipe import ART_CREDITS, DATA, style_config
+from jaxstyle.training.style_recipe import ART_CREDITS, DATA, style_config
 
 
 def get_config() -> ConfigDict:

@@ -14,20 +14,20 @@ from tqdm import tqdm
 
 from jaxstyle.arguments import listed, positive_int, seconds
 from jaxstyle.benchmark.cells import Cell, measure_cell
-from jaxstyle.benchmark.contestants import ONNX_PEERS, PEERS, peer_commands
-from jaxstyle.benchmark.document import (
+from jaxstyle.benchmark.measured_models import MODELS, Model, prepare_models, write_onnx
+from jaxstyle.benchmark.plot import plot_png
+from jaxstyle.benchmark.record import (
     document,
     machine_changes,
     read_document,
     write_document,
 )
-from jaxstyle.benchmark.models import MODELS, Model, prepare_models, write_onnx
-from jaxstyle.benchmark.plot import plot_png
-from jaxstyle.benchmark.tables import comparison_table, figures_table, notes, peers_table
+from jaxstyle.benchmark.tables import comparison_table, metrics_table, notes, peers_table
+from jaxstyle.benchmark.worker_processes import ONNX_PEERS, PEERS, peer_commands
 from jaxstyle.errors import UserError, reported_in_one_line
-from jaxstyle.model_files import model_help
+from jaxstyle.files.atomic_file import make_folder, write_whole
+from jaxstyle.inference.model_files import model_help
 from jaxstyle.models import DTYPES
-from jaxstyle.whole_file import make_folder, write_whole
 
 _RESULTS = "benchmark.json"
 _PLOT = "benchmark.png"
@@ -109,7 +109,7 @@ def _check_export(models: Sequence[Model], folder: Path) -> None:
 
 
 def _print_tables(cells: Sequence[dict], peers: Sequence[str]) -> None:
-    print(f"jaxstyle:\n{figures_table(cells)}")
+    print(f"jaxstyle:\n{metrics_table(cells)}")
     if peers:
         print(f"\nmedian milliseconds a call, all in turns:\n{peers_table(cells, peers)}")
     for note in notes(cells):

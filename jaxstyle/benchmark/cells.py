@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from jaxstyle.benchmark.contestants import ONNX_PEERS, Worker, own_command
-from jaxstyle.benchmark.figures import TOLERANCE, difference, summary
 from jaxstyle.benchmark.machine import cores
-from jaxstyle.benchmark.models import Model, write_onnx
+from jaxstyle.benchmark.measured_models import Model, write_onnx
+from jaxstyle.benchmark.timings import TOLERANCE, difference, summary
 from jaxstyle.benchmark.turns import Contestant, take_turns
+from jaxstyle.benchmark.worker_processes import ONNX_PEERS, Worker, own_command
 
 KINDS = ("device", "end_to_end")
 
@@ -45,7 +45,7 @@ def measure_cell(
 
     In "contestants", each has "failed": the reason in one line, or "compile_seconds" (from weights
     in memory to the first result), "peak_memory_mib" and, for each of `KINDS`, the figures of
-    `figures.summary`, the "difference" of its output to jaxstyle's and whether that makes it
+    `timings.summary`, the "difference" of its output to jaxstyle's and whether that makes it
     "comparable". Where jaxstyle fails, its peers have nothing to be compared with and do not run.
     """
     order = _order(cell, folder)

@@ -54,7 +54,7 @@ def _draw_panel(panel, cells: Sequence[dict], names: Sequence[str], kind: str) -
             for position, cell in enumerate(cells)
             if cell["contestants"].get(name, {}).get(kind, {}).get("comparable")
         ]
-        medians = [figures["median_ms"] / batch for _, batch, figures in found]
+        medians = [metrics["median_ms"] / batch for _, batch, metrics in found]
         below = [(f["median_ms"] - f["min_ms"]) / batch for _, batch, f in found]
         above = [max(0.0, f["p95_ms"] - f["median_ms"]) / batch for _, batch, f in found]
         panel.errorbar(

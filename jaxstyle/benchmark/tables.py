@@ -3,13 +3,13 @@
 from collections.abc import Iterator, Sequence
 
 from jaxstyle.benchmark.cells import KINDS
-from jaxstyle.benchmark.figures import ratio_to_best_peer
+from jaxstyle.benchmark.timings import ratio_to_best_peer
 
 KIND_LABELS = {"device": "device only", "end_to_end": "end to end"}
 _CELL_HEAD = ("model", "size", "batch", "dtype", "measured")
 
 
-def figures_table(cells: Sequence[dict]) -> str:
+def metrics_table(cells: Sequence[dict]) -> str:
     """jaxstyle's own figures, one line for each cell and kind."""
     head = ("median ms", "min", "p95", "frames/s", "GFLOP/s")
     head += ("GFLOP", "parameters", "compile s", "peak MiB")
@@ -20,13 +20,13 @@ def figures_table(cells: Sequence[dict]) -> str:
         if "failed" in own:
             rows.append((*where, _failure(own), *[""] * (len(head) - 1)))
             continue
-        figures = own[kind]
+        metrics = own[kind]
         rows.append(
             (
                 *where,
-                *(f"{figures[name]:.2f}" for name in ("median_ms", "min_ms", "p95_ms")),
-                f"{figures['frames_per_second']:.1f}",
-                f"{figures['gflop_per_second']:.1f}",
+                *(f"{metrics[name]:.2f}" for name in ("median_ms", "min_ms", "p95_ms")),
+                f"{metrics['frames_per_second']:.1f}",
+                f"{metrics['gflop_per_second']:.1f}",
                 f"{cell['gflop']:.3f}",
                 f"{cell['parameters']:,}",
                 f"{own['compile_seconds']:.2f}",

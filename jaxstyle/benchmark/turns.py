@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from jaxstyle.benchmark.contestants import ContestantFailed, Worker
+from jaxstyle.benchmark.worker_processes import ContestantFailed, Worker
 
 _ROUNDS = 6
 _MIN_CALLS = 3

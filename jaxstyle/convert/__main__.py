@@ -9,10 +9,10 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxstyle.bundle import save_bundle
 from jaxstyle.convert import layouts
 from jaxstyle.convert.published import has_torch, published_output, read_weights
 from jaxstyle.errors import UserError, run_command
+from jaxstyle.inference.bundle import save_bundle
 from jaxstyle.models import build_generator
 
 # Between our output and PyTorch's, both in [-1, 1]: an eighth of a step of 8 bits.

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from jaxstyle.data.images import ImageFiles
 from jaxstyle.data.sources import Source
 from jaxstyle.data.video import VideoFrames
 from jaxstyle.errors import UserError
+from jaxstyle.media.images import ImageFiles
 
 
 class Selected(Sequence[np.ndarray]):

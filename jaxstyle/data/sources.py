@@ -8,8 +8,8 @@ from typing import Protocol
 import numpy as np
 
 from jaxstyle.data.cifar import Cifar
-from jaxstyle.data.images import IMAGE_EXTENSIONS, ImageFiles, find_files
 from jaxstyle.errors import UserError
+from jaxstyle.media.images import IMAGE_EXTENSIONS, ImageFiles, find_files
 
 FILM_EXTENSIONS = frozenset(
     {".avi", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".ogv", ".ts", ".webm"}

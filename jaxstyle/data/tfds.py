@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import tensorflow_datasets as tfds
 
-from jaxstyle.data.images import read_image
 from jaxstyle.errors import UserError
+from jaxstyle.media.images import read_image
 
 
 class TfdsImages(Sequence[np.ndarray]):

@@ -12,7 +12,7 @@ import av
 import numpy as np
 
 from jaxstyle.errors import UserError
-from jaxstyle.film import open_film, upright_rgb
+from jaxstyle.media.film import open_film, upright_rgb
 
 # An open decoder holds a file handle and some tens of megabytes.
 _MAX_OPEN_FILMS = 8

@@ -11,13 +11,13 @@ import cv2
 import numpy as np
 
 from jaxstyle.data.augment import resized_crop
-from jaxstyle.data.images import IMAGE_EXTENSIONS
 from jaxstyle.data.sources import Source, open_source
 from jaxstyle.data.video import VideoFrames
 from jaxstyle.errors import UserError
 from jaxstyle.evaluation.footage import LONG_SPAN, SHORT_SPAN, SMALLEST_SIZE, Footage, evenly_spaced
 from jaxstyle.evaluation.held_out import FIRST_SEED, held_out_clips
 from jaxstyle.evaluation.optical_flow import film_motion
+from jaxstyle.media.images import IMAGE_EXTENSIONS
 
 # Of a film: two pairs of frames far apart.
 FEWEST_FRAMES = LONG_SPAN + 2

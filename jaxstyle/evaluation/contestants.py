@@ -8,15 +8,16 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from jaxstyle.bundle import Bundle, load_bundle
-from jaxstyle.data.images import IMAGE_EXTENSIONS, find_files, read_image
 from jaxstyle.errors import UserError
 from jaxstyle.evaluation.contents import Content, file_name
-from jaxstyle.model_files import find_model
+from jaxstyle.inference.bundle import Bundle
+from jaxstyle.inference.engine import Stylizer, initial_state
+from jaxstyle.inference.model_files import find_model
+from jaxstyle.inference.open_model import open_model
+from jaxstyle.inference.settings import Settings
+from jaxstyle.inference.styles import style_names
+from jaxstyle.media.images import IMAGE_EXTENSIONS, find_files, read_image
 from jaxstyle.models.examples import condition_of
-from jaxstyle.realtime.controls import Settings
-from jaxstyle.realtime.engine import Stylizer, initial_state
-from jaxstyle.realtime.styles import style_names
 
 INPUT = "input"
 TRUTH = "truth"  # what the report calls the true stylized frames
@@ -63,7 +64,7 @@ def model_contestants(specs: Sequence[str], style_images: Sequence[str]) -> list
 
 def _named_bundle(spec: str) -> tuple[Path, Bundle]:
     name, model = _named(spec)
-    bundle = load_bundle(model)
+    bundle = open_model(model)
     told = name or bundle.metadata["name"]
     renamed = dataclasses.replace(bundle, metadata={**bundle.metadata, "name": told})
     return find_model(model), renamed

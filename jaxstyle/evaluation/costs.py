@@ -8,7 +8,7 @@ from typing import Any
 from tqdm import tqdm
 
 from jaxstyle.benchmark.cells import Cell, measure_cell
-from jaxstyle.benchmark.models import prepare_models
+from jaxstyle.benchmark.measured_models import prepare_models
 from jaxstyle.evaluation.contestants import Contestant
 
 UNKNOWN = {"parameters": None, "gflop": None, "frames_per_second": None, "latency_ms": None}

@@ -11,7 +11,7 @@ from jaxstyle.evaluation import catalogue
 from jaxstyle.evaluation.contents import Content
 from jaxstyle.evaluation.contestants import Contestant
 from jaxstyle.evaluation.costs import UNKNOWN
-from jaxstyle.evaluation.measure import Figures
+from jaxstyle.evaluation.measure import Metrics
 
 FORMAT = "jaxstyle-evaluation-1"
 
@@ -19,7 +19,7 @@ FORMAT = "jaxstyle-evaluation-1"
 def report_document(
     contents: Sequence[Content],
     contestants: Sequence[Contestant],
-    figures: dict[str, dict[str, Figures]],
+    metrics: dict[str, dict[str, Metrics]],
     costs: dict[str, dict[str, Any]],
     *,
     style: dict[str, Any] | None,
@@ -49,19 +49,19 @@ def report_document(
         "metrics": {
             name: dataclasses.asdict(catalogue.described(name))
             for name in catalogue.names()
-            if _is_known(name, figures)
+            if _is_known(name, metrics)
         },
         "contestants": [
             {"name": c.name, "kind": c.kind, **costs.get(c.name, UNKNOWN)} for c in contestants
         ],
-        "figures": figures,
+        "figures": metrics,
         "notes": list(notes),
     }
 
 
-def _is_known(name: str, figures: dict[str, dict[str, Figures]]) -> bool:
+def _is_known(name: str, metrics: dict[str, dict[str, Metrics]]) -> bool:
     """Whether anybody has this figure anywhere."""
-    return any(cell[name] is not None for row in figures.values() for cell in row.values())
+    return any(cell[name] is not None for row in metrics.values() for cell in row.values())
 
 
 def _told(content: Content) -> dict[str, Any]:

@@ -21,9 +21,9 @@ from jaxstyle.evaluation.ms_ssim import ms_ssim
 from jaxstyle.evaluation.psnr import psnr
 from jaxstyle.evaluation.ssim import ssim
 from jaxstyle.evaluation.swd import sliced_wasserstein
-from jaxstyle.evaluation.temporal import flicker, relative, warp_error
+from jaxstyle.evaluation.temporal_consistency import flicker, relative, warp_error
 from jaxstyle.features import LPIPS_LAYERS, FeatureNetwork, inception
-from jaxstyle.judge import FrameJudge
+from jaxstyle.inference.judge import FrameJudge
 from jaxstyle.losses.color import rgb_to_grey
 from jaxstyle.losses.perceptual import lpips
 
@@ -37,7 +37,7 @@ _JUDGED_FRAMES = 16
 _KID_SUBSETS, _KID_SUBSET = 100, 1000
 _SMALLEST_KID_SET = 2
 
-Figures = dict[str, float | None]
+Metrics = dict[str, float | None]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,7 +58,7 @@ def measure(
     outputs: Sequence[np.ndarray],
     style: np.ndarray | None,
     instruments: Instruments | None = None,
-) -> Figures:
+) -> Metrics:
     """All figures of `catalogue.METRICS`, None for what cannot be measured here.
 
     outputs: of each clip, uint8 of its shape. style: uint8 [M, S, S, 3] with S the shorter side
@@ -72,27 +72,27 @@ def measure(
         np.stack([clips[i][k] for i, k in chosen])
         for clips in (outputs, [clip.frames for clip in content.clips])
     )
-    figures: Figures = dict.fromkeys(METRICS)
+    metrics: Metrics = dict.fromkeys(METRICS)
     if style is not None:
-        figures |= _style_figures(shown, _evenly(style, _COMPARED_FRAMES))
+        metrics |= _style_metrics(shown, _evenly(style, _COMPARED_FRAMES))
     if style is not None and instruments.inception is not None:
         frames = np.stack([outputs[i][k] for i, k in everything])
-        figures |= _inception_figures(frames, style, instruments.inception)
-    figures |= _content_figures(shown, given, instruments)
+        metrics |= _inception_metrics(frames, style, instruments.inception)
+    metrics |= _content_metrics(shown, given, instruments)
     if content.has_truth:
         truth = np.stack([content.clips[i].truth[k] for i, k in chosen])
-        figures["truth_ssim"] = _mean_over_batches(ssim, shown, truth)
-        figures["truth_psnr"] = _mean_over_batches(psnr, shown, truth)
-    figures |= _temporal_figures(content, outputs)
+        metrics["truth_ssim"] = _mean_over_batches(ssim, shown, truth)
+        metrics["truth_psnr"] = _mean_over_batches(psnr, shown, truth)
+    metrics |= _temporal_metrics(content, outputs)
     if instruments.judge:
-        figures["judge"] = _judged(instruments.judge, shown, given)
-    return figures
+        metrics["judge"] = _judged(instruments.judge, shown, given)
+    return metrics
 
 
-def with_relative(figures: Figures, own: Figures) -> Figures:
+def with_relative(metrics: Metrics, own: Metrics) -> Metrics:
     """Adds NAME/relative: the figures as multiples of those of the unstylized input."""
     result = {}
-    for name, value in figures.items():
+    for name, value in metrics.items():
         result[name] = value
         if name in RELATIVE_TO_INPUT:
             result[name + RELATIVE] = relative(value, own[name])
@@ -100,7 +100,7 @@ def with_relative(figures: Figures, own: Figures) -> Figures:
 
 
 def missing(
-    content: Content, style: np.ndarray | None, instruments: Instruments, own: Figures
+    content: Content, style: np.ndarray | None, instruments: Instruments, own: Metrics
 ) -> list[str]:
     """Why figures of a content are None, a line each. own: those of the unstylized input."""
     lines = []
@@ -129,7 +129,7 @@ def missing(
     return lines
 
 
-def caveats(content: Content, own: Figures) -> list[str]:
+def caveats(content: Content, own: Metrics) -> list[str]:
     """What a reader of a content's figures should know, a line each.
 
     own: those of the unstylized input, with relative ones.
@@ -173,7 +173,7 @@ def _evenly(items: Sequence, most: int) -> Sequence:
     return items[numbers] if isinstance(items, np.ndarray) else [items[i] for i in numbers]
 
 
-def _style_figures(shown: np.ndarray, style: np.ndarray) -> Figures:
+def _style_metrics(shown: np.ndarray, style: np.ndarray) -> Metrics:
     squares = _squares_like(style, shown)
     a, b = (jnp.asarray(frames, jnp.float32) / 255 for frames in (squares, style))
     return {
@@ -182,34 +182,34 @@ def _style_figures(shown: np.ndarray, style: np.ndarray) -> Figures:
     }
 
 
-def _inception_figures(shown: np.ndarray, style: np.ndarray, parameters: Any) -> Figures:
+def _inception_metrics(shown: np.ndarray, style: np.ndarray, parameters: Any) -> Metrics:
     seen = [inception.activations(parameters, x) for x in (_squares_like(style, shown), style)]
     smallest, largest = sorted(map(len, seen))
-    figures: Figures = {}
+    metrics: Metrics = {}
     if smallest >= _SMALLEST_KID_SET:
         # Whole sets are the only subsets of their size.
         subsets = 1 if smallest == largest <= _KID_SUBSET else _KID_SUBSETS
         found, _ = kernel_distance(*seen, jax.random.key(0), subsets, _KID_SUBSET)
-        figures["kid"] = found
+        metrics["kid"] = found
     if smallest >= SMALLEST_SET:
-        figures["fid"] = frechet_distance(*seen)
-    return figures
+        metrics["fid"] = frechet_distance(*seen)
+    return metrics
 
 
 def _squares_like(style: np.ndarray, frames: np.ndarray) -> np.ndarray:
     return np.stack([middle_square(frame, style.shape[1]) for frame in frames])
 
 
-def _content_figures(shown: np.ndarray, given: np.ndarray, instruments: Instruments) -> Figures:
-    figures: Figures = {
+def _content_metrics(shown: np.ndarray, given: np.ndarray, instruments: Instruments) -> Metrics:
+    metrics: Metrics = {
         "ssim": _mean_over_batches(_ssim_of_luma, shown, given),
         "ms_ssim": _mean_over_batches(ms_ssim, shown, given),
         "edge_f1": float(np.mean(edge_f1(shown, given))),
     }
     if instruments.lpips is not None:
         distance = functools.partial(_lpips, *instruments.lpips)
-        figures["lpips"] = _mean_over_batches(distance, shown, given)
-    return figures
+        metrics["lpips"] = _mean_over_batches(distance, shown, given)
+    return metrics
 
 
 # Of the module, so that it is compiled once and not for every contestant.
@@ -231,7 +231,7 @@ def _ssim_of_luma(a: jax.Array, b: jax.Array) -> jax.Array:
         return ssim(rgb_to_grey(a), rgb_to_grey(b))
 
 
-def _temporal_figures(content: Content, outputs: Sequence[np.ndarray]) -> Figures:
+def _temporal_metrics(content: Content, outputs: Sequence[np.ndarray]) -> Metrics:
     """Root mean squares over clips."""
     names = {SHORT_SPAN: "warp_short", LONG_SPAN: "warp_long"}
     values: Mapping[str, list[float | None]] = {

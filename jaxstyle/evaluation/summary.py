@@ -24,10 +24,10 @@ def summary(document: dict) -> str:
     """
     blocks = []
     for content in document["contents"]:
-        figures = {name: of[content["name"]] for name, of in document["figures"].items()}
-        columns = [c for c in _COLUMNS if any(of.get(c) is not None for of in figures.values())]
+        metrics = {name: of[content["name"]] for name, of in document["figures"].items()}
+        columns = [c for c in _COLUMNS if any(of.get(c) is not None for of in metrics.values())]
         header = [content["name"], *(f"{c} {_ARROWS[described(c).better]}" for c in columns)]
-        rows = [[name, *(_told(of.get(c)) for c in columns)] for name, of in figures.items()]
+        rows = [[name, *(_told(of.get(c)) for c in columns)] for name, of in metrics.items()]
         blocks.append(_aligned([header, *rows]))
     return "\n\n".join(blocks)
 

@@ -11,8 +11,8 @@ from jaxstyle.errors import UserError
 from jaxstyle.evaluation.catalogue import described
 from jaxstyle.evaluation.contents import SCENES, Content, open_content, open_style, squares
 from jaxstyle.evaluation.footage import Footage, evenly_spaced
-from jaxstyle.evaluation.measure import Figures, measure, with_relative
-from jaxstyle.samples import contact_sheet
+from jaxstyle.evaluation.measure import Metrics, measure, with_relative
+from jaxstyle.media.contact_sheet import contact_sheet
 
 # Consecutive frames of a film that is named as the content.
 _FILM_FRAMES = 24
@@ -33,9 +33,9 @@ class Validation:
 
     content: Content
     styles: tuple[np.ndarray, ...]
-    own: tuple[Figures, ...]
+    own: tuple[Metrics, ...]
 
-    def figures(self, stylize: Sequence[Stylize]) -> dict[str, float]:
+    def metrics(self, stylize: Sequence[Stylize]) -> dict[str, float]:
         """The figures of `evaluation.catalogue` that can be had, the mean over the styles.
 
         stylize: for each of the styles what stylizes frames in it.
@@ -45,7 +45,7 @@ class Validation:
             outputs = [_in_batches(one, clip.frames) for clip in self.content.clips]
             found.append(with_relative(measure(self.content, outputs, style), own))
         return {
-            name: float(np.mean([figures[name] for figures in found]))
+            name: float(np.mean([metrics[name] for metrics in found]))
             for name, value in found[0].items()
             if value is not None
         }
@@ -58,11 +58,11 @@ class Validation:
             columns.append(_spread([clip.truth for clip in self.content.clips]))
         return contact_sheet(columns)
 
-    def told(self, figures: dict[str, float]) -> str:
+    def told(self, metrics: dict[str, float]) -> str:
         """The figures beside those of the unstylized input, a line each, for people."""
         own = {name: [one[name] for one in self.own] for name in self.own[0]}
         lines = [f"on {self.content.name}:"]
-        for name, value in figures.items():
+        for name, value in metrics.items():
             if name in own:
                 metric = described(name)
                 unstylized = f"(unstylized {np.mean(own[name]):.3g})"
@@ -97,18 +97,18 @@ def open_validation(
     return Validation(shown, tuple(styles), tuple(own))
 
 
-def is_better(figures: dict[str, float], best: dict[str, float] | None, by: str) -> bool:
+def is_better(metrics: dict[str, float], best: dict[str, float] | None, by: str) -> bool:
     """Whether figures are better than the best so far, by the one called `by`.
 
     best: None where there is none yet; it may lack that figure.
     """
     if best is None or by not in best:
         return True
-    difference = figures[by] - best[by]
+    difference = metrics[by] - best[by]
     return difference < 0 if described(by).better == "lower" else difference > 0
 
 
-def _check_best(by: str, own: Figures) -> None:
+def _check_best(by: str, own: Metrics) -> None:
     known = [name for name, value in with_relative(own, own).items() if value is not None]
     if by not in known:
         raise UserError(

@@ -12,19 +12,20 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxstyle.arguments import frame_size, positive_int
-from jaxstyle.bundle import Bundle, load_bundle
 from jaxstyle.errors import UserError, run_command
 from jaxstyle.export import stablehlo
 from jaxstyle.export.comparison import compare
-from jaxstyle.export.inference import (
+from jaxstyle.export.exported_function import (
     BakedStyle,
     argument_specs,
     baked_style,
     inference_function,
 )
-from jaxstyle.model_files import find_model, model_help
+from jaxstyle.files.atomic_file import write_whole
+from jaxstyle.inference.bundle import Bundle
+from jaxstyle.inference.model_files import find_model, model_help
+from jaxstyle.inference.open_model import open_model
 from jaxstyle.models import DTYPES
-from jaxstyle.whole_file import write_whole
 
 DETAILS = """\
 The exported function takes uint8 RGB frames [N, H, W, 3] and a float32 strength, and gives uint8
@@ -106,7 +107,7 @@ def _platforms(text: str) -> tuple[str, ...]:
 def _export(args: argparse.Namespace) -> None:
     kind = _format(args)
     _check_out(args)
-    bundle = load_bundle(args.model)
+    bundle = open_model(args.model)
     # A style image is encoded in the model's own dtype, as the live engine does it.
     style = baked_style(bundle, args.style)
     if style.name is not None:

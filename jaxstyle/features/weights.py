@@ -10,8 +10,8 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
-from jaxstyle.download import downloaded, sha256_of
 from jaxstyle.errors import UserError
+from jaxstyle.files.download import downloaded, sha256_of
 
 Arrays = dict[str, np.ndarray]
 

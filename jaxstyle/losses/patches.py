@@ -3,7 +3,11 @@
 import jax
 import jax.numpy as jnp
 
-from jaxstyle.evaluation.swd import PATCH_SIZE, SMALLEST_STD, laplacian_pyramid
+from jaxstyle.losses.laplacian_pyramid import laplacian_pyramid
+
+PATCH_SIZE = 7
+# Images come from uint8: a spread below one grey level is rounding, and must not be magnified.
+SMALLEST_STD = 1 / 255
 
 
 def patch_distance(

@@ -14,16 +14,16 @@ import numpy as np
 from PIL import Image
 
 from jaxstyle.errors import UserError
-from jaxstyle.film import FilmReader
+from jaxstyle.media.film import FilmReader
+from jaxstyle.media.image_writer import SAVE_OPTIONS
+from jaxstyle.preparation.black_bars import Bars, film_bars
 from jaxstyle.preparation.blank import blank_kind, contrast, fading
-from jaxstyle.preparation.contact_sheet import contact_sheet, thumbnail, time_code
 from jaxstyle.preparation.credits import is_text_frame
 from jaxstyle.preparation.duplicates import SeenFrames, perceptual_hash
-from jaxstyle.preparation.letterbox import Bars, film_bars
+from jaxstyle.preparation.frame_sheet import contact_sheet, thumbnail, time_code
 from jaxstyle.preparation.records import write_shard
 from jaxstyle.preparation.shots import split_into_shots
 from jaxstyle.preparation.windows import FilmFrame, sharpest_of_windows, sharpness
-from jaxstyle.realtime.sinks import SAVE_OPTIONS
 
 SHARD, RECORD = "frames.array_record", "film.json"
 # Longer sides, in pixels, of what is looked at: for sharpness and text, and for cuts.

@@ -4,9 +4,9 @@ import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
-from jaxstyle.data.images import find_files
 from jaxstyle.data.sources import FILM_EXTENSIONS
 from jaxstyle.errors import UserError
+from jaxstyle.media.images import find_files
 
 # Of the SHA-256 in a name: 48 bits, so that even a million films have names of their own.
 _DIGITS = 12

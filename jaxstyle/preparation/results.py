@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from jaxstyle.errors import UserError
+from jaxstyle.files.atomic_file import make_folder
 from jaxstyle.preparation import records
 from jaxstyle.preparation.film_frames import RECORD, SHARD, Options, prepare_film
-from jaxstyle.whole_file import make_folder
 
 MANIFEST = "manifest.json"
 _FILMS, _OPTIONS = "films", "options.json"

@@ -14,7 +14,7 @@ import cv2
 from tqdm import tqdm
 
 from jaxstyle.errors import UserError
-from jaxstyle.film import FilmReader
+from jaxstyle.media.film import FilmReader
 from jaxstyle.preparation.results import Results
 
 _POLL_SECONDS = 0.5

@@ -12,10 +12,10 @@ from typing import Self
 from tqdm import tqdm
 
 from jaxstyle.errors import UserError
-from jaxstyle.film import FilmWriter, Frame
+from jaxstyle.media.film import FilmWriter, Frame
+from jaxstyle.media.image_writer import write_image
 from jaxstyle.realtime.controls import Controls
 from jaxstyle.realtime.letterbox import letterboxed
-from jaxstyle.realtime.sinks import write_image
 
 
 class Recording:

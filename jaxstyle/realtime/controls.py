@@ -11,27 +11,17 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 
 from jaxstyle.errors import UserError
+from jaxstyle.inference.settings import Settings
 from jaxstyle.realtime.strength import StrengthCurve
 
 
 @dataclasses.dataclass(frozen=True)
-class Settings:
-    """The controls at one moment.
+class LiveSettings(Settings):
+    """The controls at one moment: how frames are stylized, and what is done with them.
 
-    style: the number of the style shown. mix: from 0, that style alone, to 1, the one after it.
-    weights: None, or one for each style, of sum 1, which rule in place of style and mix; those
-    that are not 0 are of styles of one bundle. strength: from 0, the input, to 1, the style.
-    split: how much of the picture's width shows the input, from the left, 0 to 1. smoothing: how
-    much of the last output stays where the input did not change, 0 to 1. paused: the last
-    picture stays. recording: frames go to a film as well.
+    paused: the last picture stays. recording: frames go to a film as well.
     """
 
-    style: int = 0
-    mix: float = 0.0
-    weights: tuple[float, ...] | None = None
-    strength: float = 1.0
-    split: float = 0.0
-    smoothing: float = 0.0
     paused: bool = False
     recording: bool = False
 
@@ -57,7 +47,7 @@ class Controls:
     def __init__(
         self,
         styles: Sequence[str],
-        settings: Settings | None = None,
+        settings: LiveSettings | None = None,
         *,
         bundles: Sequence[int] | None = None,
         curve: StrengthCurve | None = None,
@@ -65,17 +55,17 @@ class Controls:
         self.styles = tuple(styles)
         self.bundles = tuple(range(len(styles)) if bundles is None else bundles)
         self.finished = threading.Event()
-        self._settings = settings or Settings()
+        self._settings = settings or LiveSettings()
         self._curve = curve
         self._snapshots = 0
         self._lock = threading.Lock()
 
     @property
-    def settings(self) -> Settings:
+    def settings(self) -> LiveSettings:
         """The settings now; a frame is made with one such picture of them."""
         return self._settings
 
-    def settings_at(self, seconds: float) -> Settings:
+    def settings_at(self, seconds: float) -> LiveSettings:
         """The settings for the frame at that time of the film: a curve sets their strength."""
         with self._lock:
             if self._curve is not None:
@@ -98,7 +88,7 @@ class Controls:
         return True
 
     def change(self, values: Mapping[str, object]) -> None:
-        """Sets fields of `Settings` by name, all or none; `style` also by its name.
+        """Sets fields of `LiveSettings` by name, all or none; `style` also by its name.
 
         `weights` are a number for each style, or for some by their names, {"ink": 1, "wave": 0.5},
         and are scaled to a sum of 1; setting `style` or `mix` ends them. Raises `UserError` for
@@ -133,7 +123,7 @@ class Controls:
             if isinstance(value, bool):
                 return value
             raise UserError(f"{name} is {value!r}; it must be true or false")
-        known = ", ".join(field.name for field in dataclasses.fields(Settings))
+        known = ", ".join(field.name for field in dataclasses.fields(LiveSettings))
         raise UserError(f"no setting {name!r}; there are: {known}")
 
     def _checked_weights(self, value: object) -> tuple[float, ...]:

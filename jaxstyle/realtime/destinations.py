@@ -8,20 +8,19 @@ from fractions import Fraction
 from pathlib import Path
 
 from jaxstyle.errors import UserError
-from jaxstyle.film import CONTAINERS, FilmReader, FilmWriter
+from jaxstyle.media.film import CONTAINERS, FilmReader, FilmWriter
+from jaxstyle.media.image_writer import SAVE_OPTIONS, writable_name
 from jaxstyle.realtime.captures import Recording
 from jaxstyle.realtime.controls import Controls
-from jaxstyle.realtime.figures import Figures
-from jaxstyle.realtime.http import HttpSink
-from jaxstyle.realtime.sinks import (
-    SAVE_OPTIONS,
+from jaxstyle.realtime.frame_sinks import (
     FolderSink,
     ImageSink,
     NullSink,
     Sink,
-    writable_name,
 )
-from jaxstyle.realtime.sources import ImageSource, RepeatedSource, Source, files_of
+from jaxstyle.realtime.frame_sources import ImageSource, RepeatedSource, Source, files_of
+from jaxstyle.realtime.http import HttpSink
+from jaxstyle.realtime.metrics import Metrics
 from jaxstyle.realtime.virtual import VirtualCameraSink
 from jaxstyle.realtime.window import WindowSink
 
@@ -48,7 +47,7 @@ class Output:
 
     source: Source
     controls: Controls
-    figures: Figures
+    metrics: Metrics
     comment: str
     size: tuple[int, int] | None = None
     max_frames: int | None = None
@@ -66,7 +65,7 @@ class Output:
         if match := _HTTP.fullmatch(text):
             host, port = match["host"] or "127.0.0.1", int(match["port"] or 8000)
             address = (host.strip("[]"), port)
-            return HttpSink(self.controls, address, self.token, status=self.figures.status)
+            return HttpSink(self.controls, address, self.token, status=self.metrics.status)
         if "://" in text or re.fullmatch(r"https?:.*", text):
             raise UserError(f"no sink {text}; one for browsers is http or http://HOST:PORT")
         path = Path(text).expanduser()
@@ -78,7 +77,7 @@ class Output:
         return self._open_file(path)
 
     def _overlay(self) -> list[str]:
-        return [f"{name} {value}" for name, value in self.figures.status().items()]
+        return [f"{name} {value}" for name, value in self.metrics.status().items()]
 
     def _open_file(self, path: Path) -> ImageSink | FilmWriter | Recording:
         suffix = path.suffix.lower()

@@ -33,7 +33,7 @@ import cv2
 import numpy as np
 
 from jaxstyle.errors import UserError
-from jaxstyle.film import Frame
+from jaxstyle.media.film import Frame
 from jaxstyle.realtime.controls import ACTIONS, Controls
 
 _MOST_STREAMS = 16

@@ -12,13 +12,13 @@ import cv2
 import numpy as np
 
 from jaxstyle.errors import UserError
-from jaxstyle.film import Frame
-from jaxstyle.judge import FrameJudge, poor_outliers
+from jaxstyle.files.atomic_file import write_whole
+from jaxstyle.inference.judge import FrameJudge, poor_outliers
+from jaxstyle.inference.styles import Style, shown_styles
+from jaxstyle.media.film import Frame
+from jaxstyle.media.image_writer import write_image
 from jaxstyle.realtime.controls import Controls
 from jaxstyle.realtime.letterbox import letterboxed
-from jaxstyle.realtime.sinks import write_image
-from jaxstyle.realtime.styles import Style, shown_styles
-from jaxstyle.whole_file import write_whole
 
 _WORST, _COLUMNS = 8, 4
 _CELL_WIDTH, _CAPTION_HEIGHT, _GAP = 320, 26, 4

@@ -7,8 +7,8 @@ import cv2
 import numpy as np
 
 from jaxstyle.errors import UserError
-from jaxstyle.film import Frame
-from jaxstyle.realtime.sources import ImageFrame, ImageSource, Source, files_of, open_source
+from jaxstyle.media.film import Frame
+from jaxstyle.realtime.frame_sources import ImageFrame, ImageSource, Source, files_of, open_source
 
 
 class Mask:

@@ -9,11 +9,11 @@ from fractions import Fraction
 import jax
 import numpy as np
 
-from jaxstyle.realtime.controls import Settings
-from jaxstyle.realtime.engine import State, Stylizer, initial_state
-from jaxstyle.realtime.governor import Governor
+from jaxstyle.inference.engine import State, Stylizer, initial_state
+from jaxstyle.inference.settings import Settings
+from jaxstyle.inference.tiles import stylize_in_tiles
 from jaxstyle.realtime.letterbox import Size, buckets, fitted, mirrored_into
-from jaxstyle.realtime.tiles import stylize_in_tiles
+from jaxstyle.realtime.quality_controller import Governor
 
 # Images of a folder are as many sizes; rounded up to multiples of this, they share programs.
 _IMAGE_GRID = 64

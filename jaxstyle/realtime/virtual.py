@@ -5,7 +5,7 @@ from fractions import Fraction
 from typing import Self
 
 from jaxstyle.errors import UserError
-from jaxstyle.film import Frame
+from jaxstyle.media.film import Frame
 from jaxstyle.realtime.letterbox import Size, letterboxed
 
 try:

@@ -11,10 +11,10 @@ import cv2
 import numpy as np
 
 from jaxstyle.errors import UserError
-from jaxstyle.film import Frame
+from jaxstyle.media.film import Frame
 from jaxstyle.realtime.controls import KEYS, Controls
+from jaxstyle.realtime.frame_sinks import SinkClosed
 from jaxstyle.realtime.letterbox import fitted
-from jaxstyle.realtime.sinks import SinkClosed
 
 _NAME = "jaxstyle"
 # The window opens no larger than this, so that it is on the screen of a small laptop as a whole.

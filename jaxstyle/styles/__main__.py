@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from jaxstyle.errors import UserError, run_command
+from jaxstyle.files.atomic_file import write_whole
 from jaxstyle.styles.listing import as_text, read_styles
-from jaxstyle.styles.page import styles_html
-from jaxstyle.whole_file import write_whole
+from jaxstyle.styles.styles_page import styles_html
 
 _EXAMPLES = """\
 examples:

@@ -7,11 +7,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from jaxstyle.bundle import load_metadata
 from jaxstyle.errors import UserError
 from jaxstyle.evaluation.catalogue import described
-from jaxstyle.model_files import listed_names
-from jaxstyle.styles import measuring, shipped
+from jaxstyle.inference import shipped_styles
+from jaxstyle.inference.bundle import load_metadata
+from jaxstyle.inference.model_files import listed_names
+from jaxstyle.styles import limits
 
 HOW_TO_USE = """\
 python -m jaxstyle.stylize 0 window --model=NAME            the camera, live
@@ -46,7 +47,7 @@ def read_styles(names: Sequence[str] = ()) -> list[ShippedStyle]:
 
     Raises `UserError` if none ships under a name, or a bundle in the folder is damaged.
     """
-    there = shipped.names()
+    there = shipped_styles.names()
     for name in names:
         if name not in there:
             raise UserError(f"no style {name!r} ships; there are: {listed_names()}")
@@ -58,7 +59,7 @@ def as_text(styles: Sequence[ShippedStyle]) -> str:
     if not styles:
         return "no styles ship with this installation"
     paragraphs = [
-        "Styles that ship with jaxstyle; NAME is one of: " + ", ".join(shipped.names()),
+        "Styles that ship with jaxstyle; NAME is one of: " + ", ".join(shipped_styles.names()),
         HOW_TO_USE,
         textwrap.fill(CREDIT, _WIDTH),
         *map(_paragraph, styles),
@@ -67,14 +68,14 @@ def as_text(styles: Sequence[ShippedStyle]) -> str:
 
 
 def _read_style(name: str) -> ShippedStyle:
-    path, picture = shipped.bundle_path(name), shipped.picture_path(name)
+    path, picture = shipped_styles.bundle_path(name), shipped_styles.picture_path(name)
     metadata = load_metadata(path)
     facts = {
         "styles": [", ".join(metadata.get("styles") or ())],
         "size": [f"{path.stat().st_size / 1e6:.2f} MB"],
         "licence": [str(metadata.get("licence") or "unknown")],
         "data": [str(line) for line in metadata.get("credits") or ["unknown"]],
-        "figures": _figures(metadata),
+        "figures": _metrics(metadata),
     }
     return ShippedStyle(
         name,
@@ -84,24 +85,22 @@ def _read_style(name: str) -> ShippedStyle:
     )
 
 
-def _figures(metadata: Mapping[str, Any]) -> list[str]:
+def _metrics(metadata: Mapping[str, Any]) -> list[str]:
     """A line a figure, below one that says what it was measured on."""
     if "measured" not in metadata:
         return [f"{key} {_number(v)}" for key, v in (metadata.get("figures") or {}).items()]
     lines = []
-    for place, rows in itertools.groupby(measuring.rows(metadata), key=lambda row: row[0]):
+    for place, rows in itertools.groupby(limits.rows(metadata), key=lambda row: row[0]):
         lines.append(f"{place}:")
-        for _, figure, value in rows:
-            said = (
-                f"{measuring.told(value):5s}  {figure.label}; {described(figure.source).better} is"
-            )
-            limit = measuring.verdict(figure, value)
+        for _, metric, value in rows:
+            said = f"{limits.told(value):5s}  {metric.label}; {described(metric.source).better} is"
+            limit = limits.verdict(metric, value)
             lines.append(f"{said} better" + (f", {limit}" if limit else ""))
     return lines
 
 
 def _number(value: object) -> str:
-    return measuring.told(value) if isinstance(value, int | float) else str(value)
+    return limits.told(value) if isinstance(value, int | float) else str(value)
 
 
 def _paragraph(style: ShippedStyle) -> str:

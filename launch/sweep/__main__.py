@@ -23,17 +23,20 @@ from ml_collections import config_flags
 from tqdm import tqdm
 
 from jaxstyle import main as training
-from jaxstyle.checkpoint import check_config_unchanged, has_checkpoint
 from jaxstyle.errors import UserError, reported_in_one_line
 from jaxstyle.evaluation import catalogue
+from jaxstyle.files.atomic_file import make_folder, write_whole
 from jaxstyle.interrupt import Stopped
-from jaxstyle.whole_file import make_folder, write_whole
+from jaxstyle.training import config_flag
+from jaxstyle.training.checkpoint import check_config_unchanged, has_checkpoint
+from jaxstyle.training.config_flag import parse_flags
 from launch.slurm import checked_limit
 from launch.sweep import local, results, slurm
-from launch.sweep.progress import Progress, figures_of, progress_of
+from launch.sweep.progress import Progress, metrics_of, progress_of
 from launch.sweep.runs import Run, plan_runs
 
-flags.adopt_module_key_flags(training)
+for _module in (config_flag, training):
+    flags.adopt_module_key_flags(_module)
 _LAUNCHER = flags.DEFINE_enum(
     "launcher", "local", ["local", "slurm"], "Where to train: on this machine, or as a Slurm array."
 )
@@ -141,11 +144,11 @@ def show_status(runs: Sequence[Run], folder: Path) -> None:
     vary = results.varying(runs)
     measured = []
     for run in runs:
-        step, figures = figures_of(run)
-        if figures:
+        step, metrics = metrics_of(run)
+        if metrics:
             setting = {name: value for name, value in vary[run.name].items() if name != "seed"}
             finished = found[run.name].state == "done"
-            measured.append(results.Result(run, setting, step, finished, figures))
+            measured.append(results.Result(run, setting, step, finished, metrics))
     if not measured:
         print("no figures yet; runs have them with --config.evaluation.every=1000 or the like")
         return
@@ -202,4 +205,4 @@ def _status_table(runs: Sequence[Run], found: dict[str, Progress]) -> str:
 
 if __name__ == "__main__":
     flags.mark_flags_as_required(["config", "workdir"])
-    app.run(main, flags_parser=training.parse_flags)
+    app.run(main, flags_parser=parse_flags)

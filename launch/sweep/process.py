@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from jaxstyle.errors import UserError
+from jaxstyle.files.atomic_file import make_folder, write_whole
 from jaxstyle.interrupt import STOP_SIGNALS
-from jaxstyle.whole_file import make_folder, write_whole
 
 LOG = "log.txt"
 _LOCK, _EXIT_STATUS = ".lock", "exit_status"

@@ -10,7 +10,7 @@ from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
-from jaxstyle.checkpoint import saved_steps
+from jaxstyle.training.checkpoint import saved_steps
 from launch.sweep.process import LOG, STOPPED_STATUSES, exit_status, is_locked
 from launch.sweep.runs import Run
 
@@ -67,7 +67,7 @@ def is_finished(run: Run) -> bool:
     return metadata.get("step") == run.config.steps and evaluated
 
 
-def figures_of(run: Run) -> tuple[int, dict[str, float]]:
+def metrics_of(run: Run) -> tuple[int, dict[str, float]]:
     """Returns (step, the figures of that step's evaluation by their name in the catalogue).
 
     Of the finished model or else the newest in metrics.jsonl; (0, {}) where there are none.
@@ -77,13 +77,13 @@ def figures_of(run: Run) -> tuple[int, dict[str, float]]:
         return metadata["step"], metadata["figures"]
     path = run.workdir / _METRICS
     for line in reversed(_metrics(path.read_text()) if path.exists() else []):
-        figures = {
+        metrics = {
             name.removeprefix(_EVALUATION): value
             for name, value in line.items()
             if name.startswith(_EVALUATION)
         }
-        if figures:
-            return line["step"], figures
+        if metrics:
+            return line["step"], metrics
     return 0, {}
 
 

@@ -34,7 +34,7 @@ class Result:
     setting: Mapping[str, Any]
     step: int
     finished: bool
-    figures: Mapping[str, float]
+    metrics: Mapping[str, float]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,9 +65,9 @@ def ranked(results: Sequence[Result], by: str) -> list[Setting]:
     by: its name in `evaluation.catalogue`. Results that lack it, or have it as NaN, are left out.
     Raises `UserError` if no result has it.
     """
-    known = [r for r in results if math.isfinite(r.figures.get(by, math.nan))]
+    known = [r for r in results if math.isfinite(r.metrics.get(by, math.nan))]
     if not known:
-        there = [n for n in catalogue_names() if any(n in r.figures for r in results)]
+        there = [n for n in catalogue_names() if any(n in r.metrics for r in results)]
         raise UserError(f"no run has the figure {by!r}; there are: {', '.join(there) or 'none'}")
     sign = 1 if described(by).better == "lower" else -1
     groups: dict[str, list[Result]] = {}
@@ -75,8 +75,8 @@ def ranked(results: Sequence[Result], by: str) -> list[Setting]:
         groups.setdefault(repr(sorted(result.setting.items())), []).append(result)
     settings = []
     for group in groups.values():
-        group.sort(key=lambda r: sign * r.figures[by])
-        counted = [r.figures[by] for r in group if r.finished] or [r.figures[by] for r in group]
+        group.sort(key=lambda r: sign * r.metrics[by])
+        counted = [r.metrics[by] for r in group if r.finished] or [r.metrics[by] for r in group]
         spread = statistics.stdev(counted) if len(counted) > 1 else None
         settings.append(Setting(group[0].setting, tuple(group), statistics.fmean(counted), spread))
     # Half-trained ones are no match for finished ones, whatever their figures.
@@ -91,7 +91,7 @@ def results_csv(settings: Sequence[Setting], by: str, vary: Mapping[str, Mapping
     seeds of the setting, and all figures.
     """
     results = [result for setting in settings for result in setting.results]
-    names = [n for n in catalogue_names() if any(n in r.figures for r in results)]
+    names = [n for n in catalogue_names() if any(n in r.metrics for r in results)]
     names.sort(key=lambda name: name != by)
     columns = list(vary[results[0].run.name])
     text = io.StringIO()
@@ -107,7 +107,7 @@ def results_csv(settings: Sequence[Setting], by: str, vary: Mapping[str, Mapping
                     "yes" if result.finished else "no",
                     f"{setting.mean:.6g}",
                     "" if setting.spread is None else f"{setting.spread:.6g}",
-                    *(f"{result.figures[n]:.6g}" if n in result.figures else "" for n in names),
+                    *(f"{result.metrics[n]:.6g}" if n in result.metrics else "" for n in names),
                 ]
             )
     return text.getvalue()
@@ -126,7 +126,7 @@ def results_table(settings: Sequence[Setting], by: str) -> str:
                 f"{count}" if finished == count else f"{finished} of {count}",
                 f"{setting.mean:.4g}",
                 "" if setting.spread is None else f"{setting.spread:.2g}",
-                ", ".join(f"{result.figures[by]:.4g}" for result in setting.results),
+                ", ".join(f"{result.metrics[by]:.4g}" for result in setting.results),
             )
         )
     return f"{metric.label}, {metric.better} is better:\n{aligned(rows)}"
@@ -151,7 +151,7 @@ def results_png(settings: Sequence[Setting], by: str) -> bytes:
             parts[1].subplots(1, len(pictures), squeeze=False)[0], pictures, strict=True
         ):
             panel.imshow(picture)
-            title = f"{_label(result)}\n{by} {result.figures[by]:.4g}\n{columns}"
+            title = f"{_label(result)}\n{by} {result.metrics[by]:.4g}\n{columns}"
             panel.set_title(title, fontsize="small")
             panel.set_axis_off()
     png = io.BytesIO()
@@ -175,7 +175,7 @@ def _draw_dots(panel, shown: Sequence[Setting], count: int, by: str) -> None:
     for y, setting in enumerate(shown):
         panel.plot([setting.mean] * 2, [y - 0.3, y + 0.3], color="#D55E00", linewidth=2, zorder=1)
         for finished in (True, False):
-            values = [r.figures[by] for r in setting.results if r.finished == finished]
+            values = [r.metrics[by] for r in setting.results if r.finished == finished]
             face = "#0072B2" if finished else "none"
             panel.scatter(
                 values, [y] * len(values), s=36, facecolors=face, edgecolors="#0072B2", zorder=2

@@ -16,12 +16,12 @@ import jax
 from absl import flags
 from ml_collections import ConfigDict, FrozenConfigDict, config_flags
 
-from jaxstyle.config import default_config
-from jaxstyle.config_checks import check_config
 from jaxstyle.errors import UserError
-from jaxstyle.networks import build_networks
-from jaxstyle.steps import init_state
-from jaxstyle.sweeps import Overrides
+from jaxstyle.training.config_checks import check_config
+from jaxstyle.training.default_config import default_config
+from jaxstyle.training.networks import build_networks
+from jaxstyle.training.steps import init_state
+from jaxstyle.training.sweeps import Overrides
 
 # What any file system takes as it is; those of macOS and Windows do not tell cases apart.
 _SAFE_NAME = re.compile(r"[a-z0-9_.=,+-]+")
@@ -96,7 +96,7 @@ def _read_sweep(config_file: str) -> list[Overrides]:
     if not hasattr(recipe, "sweep"):
         raise UserError(
             f"{path} has no sweep(): give it one that returns a list of overrides, such as "
-            "jaxstyle.sweeps.seeds(3)"
+            "jaxstyle.training.sweeps.seeds(3)"
         )
     try:
         found = list(recipe.sweep())

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from jaxstyle.errors import UserError
-from jaxstyle.whole_file import make_folder, write_whole
+from jaxstyle.files.atomic_file import make_folder, write_whole
 from launch.slurm import GPUS_ONLY, refusal_reason
 from launch.sweep.process import TrainingProcess
 from launch.sweep.runs import Run

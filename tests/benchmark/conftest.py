@@ -50,7 +50,7 @@ def pretender(tmp_path):
     return command
 
 
-def figures(median):
+def metrics(median):
     return {
         "calls": 9,
         "median_ms": median,
@@ -68,8 +68,8 @@ def contestant(median):
         "version": "1.2",
         "compile_seconds": 0.75,
         "peak_memory_mib": 321.0,
-        "device": figures(median),
-        "end_to_end": figures(2 * median),
+        "device": metrics(median),
+        "end_to_end": metrics(2 * median),
     }
 
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from jaxstyle.benchmark.cells import KINDS, Cell, measure_cell
-from jaxstyle.benchmark.contestants import peer_commands
-from jaxstyle.benchmark.models import Model, prepare_models
+from jaxstyle.benchmark.measured_models import Model, prepare_models
+from jaxstyle.benchmark.worker_processes import peer_commands
 from jaxstyle.errors import UserError
 
 

@@ -10,7 +10,7 @@ import jax
 import pytest
 
 from jaxstyle.benchmark.__main__ import main
-from jaxstyle.benchmark.contestants import PEERS
+from jaxstyle.benchmark.worker_processes import PEERS
 
 QUICK = ["--models=tiny", "--sizes=32x32", "--seconds=0.05"]
 

@@ -1,4 +1,4 @@
-from jaxstyle.benchmark.tables import comparison_table, figures_table, notes, peers_table
+from jaxstyle.benchmark.tables import comparison_table, metrics_table, notes, peers_table
 
 
 def fields(line):
@@ -6,7 +6,7 @@ def fields(line):
 
 
 def test_every_figure_of_jaxstyle_is_in_its_table(make_cell):
-    head, device, end_to_end = figures_table([make_cell(jaxstyle=4.0)]).splitlines()
+    head, device, end_to_end = metrics_table([make_cell(jaxstyle=4.0)]).splitlines()
     assert "frames/s" in head
     where = ["tiny", "64x32", "1", "float32", "device", "only"]
     facts = ["0.500", "45,112", "0.75", "321"]
@@ -16,7 +16,7 @@ def test_every_figure_of_jaxstyle_is_in_its_table(make_cell):
 
 def test_columns_are_as_wide_as_what_is_in_them(make_cell):
     cells = [make_cell(jaxstyle=4.0), make_cell(model="a much longer name", jaxstyle=12345.678)]
-    lines = figures_table(cells).splitlines()
+    lines = metrics_table(cells).splitlines()
     assert len({line.index("float32") for line in lines[1:]}) == 1
     assert len({len(line) for line in lines}) == 1
 
@@ -42,9 +42,9 @@ def test_what_failed_is_told_in_its_place_and_the_reason_below(make_cell):
 
 def test_a_cell_without_jaxstyle_still_has_its_lines(make_cell):
     cells = [make_cell(jaxstyle="out of memory"), make_cell(model="small", jaxstyle=2.0)]
-    assert figures_table(cells).count("no memory") == 2
+    assert metrics_table(cells).count("no memory") == 2
     assert peers_table(cells, ["torch"]).count("no memory") == 2
-    assert "2.00" in figures_table(cells)
+    assert "2.00" in metrics_table(cells)
 
 
 def test_another_output_is_marked_and_does_not_count_as_the_best(make_cell):

@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxstyle.data.images import ImageFiles
 from jaxstyle.data.pairs import align, key_frames
 from jaxstyle.data.video import VideoFrames
 from jaxstyle.errors import UserError
+from jaxstyle.media.images import ImageFiles
 
 
 def flat(value):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from jaxstyle.data.scenes import RENDERINGS, Scenes, clip
-from jaxstyle.data.scenes.palette import cel_colour
+from jaxstyle.data.scenes.colors import cel_colour
 from jaxstyle.data.scenes.render import LEVELS
 from jaxstyle.data.scenes.shot import Shot
 from jaxstyle.errors import UserError

@@ -11,7 +11,7 @@ import pytest
 
 from jaxstyle.data.scenes import Scenes, cache
 from jaxstyle.errors import UserError
-from jaxstyle.whole_file import one_process_at_a_time
+from jaxstyle.files.atomic_file import one_process_at_a_time
 
 SIZE = (40, 48)
 

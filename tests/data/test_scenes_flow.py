@@ -3,8 +3,8 @@ import numpy as np
 import pytest
 
 from jaxstyle.data.scenes import clip
+from jaxstyle.data.scenes.colors import Light
 from jaxstyle.data.scenes.geometry import PATH, Body, Camera, Scene, Shape
-from jaxstyle.data.scenes.palette import Light
 from jaxstyle.data.scenes.render import Renderer
 from jaxstyle.data.scenes.stage import polygon, rectangle
 

@@ -9,7 +9,7 @@ import pytest
 
 from jaxstyle.data.video import VideoFrames
 from jaxstyle.errors import UserError
-from jaxstyle.film import FilmReader, upright_rgb
+from jaxstyle.media.film import FilmReader, upright_rgb
 
 
 def write_clip(path, *, frames=60, codec="libx264", options=None, pts=None, turn=0, seed=0):

@@ -18,7 +18,7 @@ from jaxstyle.evaluation.contents import (
 )
 from jaxstyle.evaluation.footage import LONG_SPAN, SHORT_SPAN, Footage
 from jaxstyle.evaluation.held_out import held_out_clips
-from jaxstyle.film import FilmWriter, Frame
+from jaxstyle.media.film import FilmWriter, Frame
 
 RATE = Fraction(25)
 

@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxstyle.bundle import save_bundle
 from jaxstyle.errors import UserError
 from jaxstyle.evaluation.contents import Content
 from jaxstyle.evaluation.contestants import (
@@ -16,9 +15,10 @@ from jaxstyle.evaluation.contestants import (
     results_contestant,
 )
 from jaxstyle.evaluation.footage import Footage
+from jaxstyle.inference.bundle import save_bundle
+from jaxstyle.media.contact_sheet import write_png
 from jaxstyle.models import GENERATORS, build_generator
 from jaxstyle.models.examples import init_parameters
-from jaxstyle.samples import write_png
 
 
 class Brighter(nn.Module):

@@ -3,9 +3,9 @@ from pathlib import Path
 import jax
 import pytest
 
-from jaxstyle.bundle import save_bundle
 from jaxstyle.evaluation import costs
 from jaxstyle.evaluation.contestants import Contestant
+from jaxstyle.inference.bundle import save_bundle
 from jaxstyle.models import build_generator
 from jaxstyle.models.examples import init_parameters
 

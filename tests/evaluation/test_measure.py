@@ -6,7 +6,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxstyle.bundle import Bundle, Judge
 from jaxstyle.errors import UserError
 from jaxstyle.evaluation import catalogue
 from jaxstyle.evaluation.color_histogram import color_histogram_distance
@@ -21,9 +20,10 @@ from jaxstyle.evaluation.ms_ssim import ms_ssim
 from jaxstyle.evaluation.psnr import HIGHEST_PSNR, psnr
 from jaxstyle.evaluation.ssim import ssim
 from jaxstyle.evaluation.swd import sliced_wasserstein
-from jaxstyle.evaluation.temporal import flicker, warp_error
+from jaxstyle.evaluation.temporal_consistency import flicker, warp_error
 from jaxstyle.features import inception
-from jaxstyle.judge import FrameJudge
+from jaxstyle.inference.bundle import Bundle, Judge
+from jaxstyle.inference.judge import FrameJudge
 
 
 @pytest.fixture(scope="module")
@@ -58,32 +58,32 @@ def unit(frames):
 
 
 def test_the_input_keeps_all_content_and_is_as_steady_as_itself(own):
-    figures = with_relative(own, own)
-    assert figures["ssim"] == pytest.approx(1, abs=1e-6)
-    assert figures["ms_ssim"] == pytest.approx(1, abs=1e-6)
-    assert figures["edge_f1"] == 1
+    metrics = with_relative(own, own)
+    assert metrics["ssim"] == pytest.approx(1, abs=1e-6)
+    assert metrics["ms_ssim"] == pytest.approx(1, abs=1e-6)
+    assert metrics["edge_f1"] == 1
     for name in ("swd", "color_histogram", "warp_short", "warp_long", "flicker"):
-        assert figures[f"{name}/relative"] == 1
-    assert figures["fid"] is None
-    assert figures["fid/relative"] is None
-    assert "kid/relative" not in figures
-    assert set(figures) == set(catalogue.names())
+        assert metrics[f"{name}/relative"] == 1
+    assert metrics["fid"] is None
+    assert metrics["fid/relative"] is None
+    assert "kid/relative" not in metrics
+    assert set(metrics) == set(catalogue.names())
 
 
 def test_the_truth_is_at_no_distance_from_itself(scenes, style, own):
-    figures = measure(scenes, [clip.truth for clip in scenes.clips], style)
-    assert figures["swd"] == pytest.approx(0, abs=1e-6)
-    assert figures["color_histogram"] == pytest.approx(0, abs=1e-4)
-    assert figures["truth_ssim"] == pytest.approx(1, abs=1e-4)
-    assert figures["truth_psnr"] == HIGHEST_PSNR
-    assert figures["ms_ssim"] < 1
+    metrics = measure(scenes, [clip.truth for clip in scenes.clips], style)
+    assert metrics["swd"] == pytest.approx(0, abs=1e-6)
+    assert metrics["color_histogram"] == pytest.approx(0, abs=1e-4)
+    assert metrics["truth_ssim"] == pytest.approx(1, abs=1e-4)
+    assert metrics["truth_psnr"] == HIGHEST_PSNR
+    assert metrics["ms_ssim"] < 1
     assert own["swd"] > 0.01
     assert own["truth_ssim"] < 0.95
 
 
 def test_figures_are_those_of_the_metrics(scenes, style):
     outputs = [255 - frames for frames in inputs(scenes)]
-    figures = measure(scenes, outputs, style)
+    metrics = measure(scenes, outputs, style)
     # Of scenes, whose frames are alike, the first ones are compared; all are looked at in motion.
     shown, given = (np.stack([frames[0] for frames in x]) for x in (outputs, inputs(scenes)))
     luma = [unit(x) @ jnp.float32([[0.299], [0.587], [0.114]]) for x in (shown, given)]
@@ -107,8 +107,8 @@ def test_figures_are_those_of_the_metrics(scenes, style):
         **dict(zip(("warp_short", "warp_long", "flicker"), steadiness, strict=True)),
     }
     for name, value in expected.items():
-        assert figures[name] == pytest.approx(float(value), rel=1e-4, abs=1e-6), name
-    assert {name for name, value in figures.items() if value is None} == {
+        assert metrics[name] == pytest.approx(float(value), rel=1e-4, abs=1e-6), name
+    assert {name for name, value in metrics.items() if value is None} == {
         "fid",
         "kid",
         "lpips",
@@ -123,10 +123,10 @@ def test_results_of_another_shape_are_refused(scenes):
 
 def test_what_is_not_known_is_not_measured_and_told():
     content = pictures(noise(3))
-    figures = measure(content, inputs(content), None)
-    known = {name for name, value in figures.items() if value is not None}
+    metrics = measure(content, inputs(content), None)
+    known = {name for name, value in metrics.items() if value is not None}
     assert known == {"ssim", "ms_ssim", "edge_f1"}
-    assert missing(content, None, Instruments(), figures) == [
+    assert missing(content, None, Instruments(), metrics) == [
         "pictures: no figures of style, as there is no --style to compare with",
         "pictures: nothing of steadiness, these are single pictures",
     ]
@@ -134,8 +134,8 @@ def test_what_is_not_known_is_not_measured_and_told():
 
 def test_a_reader_is_told_what_figures_are_of_and_relative_to(own):
     still = pictures(np.repeat(noise(1), 70, axis=0))
-    figures = with_relative({**own, "warp_short": 0.001, "flicker": 0.0}, own)
-    relative = with_relative(figures, figures)
+    metrics = with_relative({**own, "warp_short": 0.001, "flicker": 0.0}, own)
+    relative = with_relative(metrics, metrics)
     rest = "is below 0.5/255, and the figures relative to it are multiples of 0.5/255"
     assert caveats(still, relative) == [
         "pictures: style, content and truth are measured on 64 of 70 frames",
@@ -147,12 +147,12 @@ def test_a_reader_is_told_what_figures_are_of_and_relative_to(own):
 
 def test_constant_frames_have_finite_figures(scenes, style, own):
     black = [np.zeros_like(frames) for frames in inputs(scenes)]
-    figures = with_relative(measure(scenes, black, style), own)
+    metrics = with_relative(measure(scenes, black, style), own)
     flat = pictures(np.full((2, 64, 64, 3), 9, np.uint8))
     same = measure(flat, inputs(flat), np.full((2, 64, 64, 3), 9, np.uint8))
-    for name, value in [*figures.items(), *with_relative(same, same).items()]:
+    for name, value in [*metrics.items(), *with_relative(same, same).items()]:
         assert value is None or math.isfinite(value), name
-    assert figures["flicker"] == 0
+    assert metrics["flicker"] == 0
     assert same["swd"] == 0
 
 
@@ -166,9 +166,9 @@ def test_what_a_film_hides_is_not_measured_and_told():
             Motion(span, (0,), flow, seen & v) for span, v in zip((1, 8), visible, strict=True)
         )
         content = Content("film", (Footage("film", frames, motions=tuple(motions)),))
-        figures = measure(content, inputs(content), None)
-        assert [figures[name] is not None for name in ("warp_short", "warp_long")] == [*visible]
-        return missing(content, None, Instruments(), figures)[1:]
+        metrics = measure(content, inputs(content), None)
+        assert [metrics[name] is not None for name in ("warp_short", "warp_long")] == [*visible]
+        return missing(content, None, Instruments(), metrics)[1:]
 
     still = "film: no flicker, as hardly anything stands still in it"
     assert notes(True, True) == [still]
@@ -201,9 +201,9 @@ WITH_INCEPTION = Instruments(inception={})
 
 def distances(count, style):
     content = pictures(noise(count))
-    figures = measure(content, inputs(content), style, WITH_INCEPTION)
-    notes = [line for line in missing(content, style, WITH_INCEPTION, figures) if "ID" in line]
-    return figures["kid"], figures["fid"], notes
+    metrics = measure(content, inputs(content), style, WITH_INCEPTION)
+    notes = [line for line in missing(content, style, WITH_INCEPTION, metrics) if "ID" in line]
+    return metrics["kid"], metrics["fid"], notes
 
 
 def test_kid_is_that_of_whole_sets_where_they_are_small(features):
@@ -253,6 +253,6 @@ def test_the_judge_sees_the_frames_and_their_inputs(scenes, style):
     bundle = Bundle(None, {}, {}, {}, judge)
     content = dataclasses.replace(scenes, clips=scenes.clips[:1])
     halved = [np.minimum(frames, 155) + 100 for frames in inputs(content)]
-    figures = measure(content, halved, None, Instruments(judge=FrameJudge(bundle)))
+    metrics = measure(content, halved, None, Instruments(judge=FrameJudge(bundle)))
     change = halved[0][0].astype(float) - inputs(content)[0][0]
-    assert figures["judge"] == pytest.approx(change.mean() / 127.5, abs=1e-4)
+    assert metrics["judge"] == pytest.approx(change.mean() / 127.5, abs=1e-4)

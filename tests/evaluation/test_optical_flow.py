@@ -6,7 +6,7 @@ from jaxstyle.data.scenes import clip
 from jaxstyle.errors import UserError
 from jaxstyle.evaluation.footage import Motion
 from jaxstyle.evaluation.optical_flow import film_motion, first_frames
-from jaxstyle.evaluation.temporal import warp_error
+from jaxstyle.evaluation.temporal_consistency import warp_error
 
 
 def texture(height, width, seed=0):

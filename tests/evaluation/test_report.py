@@ -108,16 +108,16 @@ class Page(HTMLParser):
         if self._cell is not None:
             self._cell += data
 
-    def figures(self, table):
+    def metrics(self, table):
         """{contestant: {label: cell}} of a table of figures."""
         _, labels, *rows = self.tables[table]
         return {name: dict(zip(labels, cells, strict=True)) for name, *cells in rows if cells}
 
 
-def without_arrow(figures):
+def without_arrow(metrics):
     return {
         name: {label.rstrip("↓↑").strip(): cell for label, cell in row.items()}
-        for name, row in figures.items()
+        for name, row in metrics.items()
     }
 
 
@@ -150,7 +150,7 @@ def page(html):
 
 def test_every_figure_is_in_its_cell(document, page):
     for table, content in ((2, "scenes"), (3, "clip.mp4")):
-        cells = without_arrow(page.figures(table))
+        cells = without_arrow(page.metrics(table))
         assert list(cells) == list(KINDS)
         for name, (label, _, _, unit) in itertools.product(KINDS, METRICS.values()):
             metric = next(m for m, fields in METRICS.items() if fields[0] == label)
@@ -165,7 +165,7 @@ def test_every_figure_is_in_its_cell(document, page):
 
 
 def test_the_summary_holds_means_and_costs(document, page):
-    means, costs = (without_arrow(page.figures(table)) for table in (0, 1))
+    means, costs = (without_arrow(page.metrics(table)) for table in (0, 1))
     of_one = document["figures"]["one"]
     for metric, label in (("swd", "SWD"), ("warp_error/short/relative", "warp error, relative")):
         mean = sum(of_one[content][metric] for content in of_one) / 2
@@ -204,16 +204,16 @@ def test_bold_is_the_best_model_in_the_right_direction(page):
 
 def test_a_partial_mean_and_a_lone_model_do_not_compete():
     document = make_document({"one": "model", "two": "model", "three": "model"})
-    figures = document["figures"]
+    metrics = document["figures"]
     for name, value in (("one", 0.5), ("two", 0.3), ("three", 0.1)):
-        figures[name] = {content: {"swd": value} for content in figures[name]}
-    figures["three"]["clip.mp4"]["swd"] = None
+        metrics[name] = {content: {"swd": value} for content in metrics[name]}
+    metrics["three"]["clip.mp4"]["swd"] = None
     swd = summary_columns(document)[0]
     assert swd.partial == {"three"}
     assert swd.best(["one", "two", "three"]) == {"two"}
     assert swd.best(["one"]) == set()
     # Equal as printed: both.
-    figures["one"]["scenes"]["swd"], figures["two"]["scenes"]["swd"] = 0.12341, 0.12339
+    metrics["one"]["scenes"]["swd"], metrics["two"]["scenes"]["swd"] = 0.12341, 0.12339
     assert content_columns(document, "scenes")[0].best(["one", "two"]) == {"one", "two"}
 
 
@@ -270,8 +270,8 @@ def test_what_users_give_is_text():
 def test_one_contestant_and_one_picture_without_motion_or_style():
     document = make_document({"one": "model"}, contents=["photo.jpg"])
     document |= {"style": None, "notes": []}
-    figures = document["figures"]["one"]["photo.jpg"]
-    figures |= {"warp_error/short": None, "warp_error/short/relative": None}
+    metrics = document["figures"]["one"]["photo.jpg"]
+    metrics |= {"warp_error/short": None, "warp_error/short/relative": None}
     document["contents"][0] |= {"frames": 1, "clips": 0}
     page = Page(report_html(document, [make_strip("photo.jpg", ["one"], count=1)]))
     assert not page.bold

@@ -25,8 +25,8 @@ def pictures():
 
 @pytest.fixture
 def nothing_measured(monkeypatch):
-    figures = dict.fromkeys(METRICS, 1.0)
-    monkeypatch.setattr("jaxstyle.evaluation.validation.measure", lambda *_: figures)
+    metrics = dict.fromkeys(METRICS, 1.0)
+    monkeypatch.setattr("jaxstyle.evaluation.validation.measure", lambda *_: metrics)
 
 
 def validation_of(content, style, **settings):
@@ -38,21 +38,21 @@ def validation_of(content, style, **settings):
 
 def test_without_a_content_of_its_own_the_training_data_are_measured(pictures):
     validation = validation_of(pictures, pictures)
-    figures = validation.figures([same])
+    metrics = validation.metrics([same])
     assert validation.content.clips[0].frames.shape == (3, 64, 64, 3)
-    assert figures["swd"] == pytest.approx(0, abs=1e-6)
-    assert figures["ms_ssim"] == pytest.approx(1, abs=1e-6)
-    assert "warp_short" not in figures
-    assert "truth_ssim" not in figures
-    assert validation.figures([darker])["swd"] > figures["swd"]
+    assert metrics["swd"] == pytest.approx(0, abs=1e-6)
+    assert metrics["ms_ssim"] == pytest.approx(1, abs=1e-6)
+    assert "warp_short" not in metrics
+    assert "truth_ssim" not in metrics
+    assert validation.metrics([darker])["swd"] > metrics["swd"]
 
 
 def test_each_style_is_measured_against_its_own_pictures(pictures):
     dark = tuple(map(darker, pictures))
     validation = validation_of(pictures, [pictures, dark])
     # Rounding: they were made darker before they were shrunk.
-    assert validation.figures([same, darker])["swd"] < 0.01
-    assert validation.figures([darker, same])["swd"] > 0.1
+    assert validation.metrics([same, darker])["swd"] < 0.01
+    assert validation.metrics([darker, same])["swd"] > 0.1
     assert validation.sheet([same, darker]).shape[1] == 3 * 64 + 2 * 4
 
 
@@ -60,12 +60,12 @@ def test_scenes_are_measured_against_the_truth_and_in_motion():
     config = default_config()
     config.evaluation.update({"every": 1, "count": 2, "size": 64})
     validation = open_validation(FrozenConfigDict(config), None, None)
-    figures = validation.figures([same])
+    metrics = validation.metrics([same])
     for name in ("swd", "warp_short", "warp_long", "flicker"):
-        assert figures[f"{name}/relative"] == 1
-    assert 0 < figures["truth_ssim"] < 1
-    told = validation.told(figures)
-    assert f"{figures['warp_long']:.3g}  (unstylized {figures['warp_long']:.3g}), lower" in told
+        assert metrics[f"{name}/relative"] == 1
+    assert 0 < metrics["truth_ssim"] < 1
+    told = validation.told(metrics)
+    assert f"{metrics['warp_long']:.3g}  (unstylized {metrics['warp_long']:.3g}), lower" in told
     assert validation.sheet([same]).shape[1] == 3 * 64 + 2 * 4
 
 
@@ -81,8 +81,8 @@ def test_scenes_are_measured_against_the_truth_and_in_motion():
         ("swd", {"swd": 0.2}, {"edge_f1": 0.3}, True),
     ],
 )
-def test_what_is_better_depends_on_the_figure(by, figures, best, better):
-    assert is_better(figures, best, by) is better
+def test_what_is_better_depends_on_the_figure(by, metrics, best, better):
+    assert is_better(metrics, best, by) is better
 
 
 @pytest.mark.parametrize("best", ["fid", "truth_ssim", "flicker/relative"])

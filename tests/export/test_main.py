@@ -7,12 +7,12 @@ from jax import export
 from PIL import Image
 
 import jaxstyle.export
-from jaxstyle.bundle import load_bundle, save_bundle
 from jaxstyle.export.__main__ import main
+from jaxstyle.inference.bundle import load_bundle, save_bundle
+from jaxstyle.inference.engine import Stylizer, initial_state
+from jaxstyle.inference.settings import Settings
 from jaxstyle.models import build_generator
 from jaxstyle.models.examples import init_parameters
-from jaxstyle.realtime.controls import Settings
-from jaxstyle.realtime.engine import Stylizer, initial_state
 
 CONFIGS = {
     "realtime": {"name": "realtime", "size": "tiny"},

@@ -18,7 +18,7 @@ from jaxstyle.errors import UserError
 from jaxstyle.interrupt import Stopped
 from launch.sweep import local, results, slurm
 from launch.sweep.process import TrainingProcess
-from launch.sweep.progress import Progress, figures_of, is_finished, progress_of
+from launch.sweep.progress import Progress, is_finished, metrics_of, progress_of
 from launch.sweep.runs import plan_runs, run_name
 
 # How ml_collections loads a recipe.
@@ -71,10 +71,10 @@ def with_command(run, program: str):
     return type(run)(**fields)
 
 
-def finish(run, **figures: float) -> None:
+def finish(run, **metrics: float) -> None:
     """Leaves in its folder what a run leaves that is finished."""
     run.workdir.mkdir(parents=True, exist_ok=True)
-    metadata = {"step": run.config.steps, "figures": figures}
+    metadata = {"step": run.config.steps, "figures": metrics}
     tensors = {"kernel": np.zeros(1, np.float32)}
     save_file(tensors, run.workdir / "model.safetensors", {"jaxstyle": json.dumps(metadata)})
 
@@ -346,8 +346,8 @@ def test_progress_is_read_from_the_metrics(planned):
     (run.workdir / "log.txt").touch()
     assert vars(progress_of(run, {})) == vars(Progress("stopped", 30))
     assert progress_of(other, {other.name: "waiting"}).state == "waiting"
-    assert figures_of(run) == (20, {"swd": 0.5})
-    assert figures_of(other) == (0, {})
+    assert metrics_of(run) == (20, {"swd": 0.5})
+    assert metrics_of(other) == (0, {})
 
 
 # ---- Results -------------------------------------------------------------------------------------
@@ -358,12 +358,12 @@ def measured(planned):
     """Runs, and results of them: the larger weight has the lower figures; one run is half done."""
     runs = four_runs(planned)
     vary = results.varying(runs)
-    figures = [{"swd": swd, "ssim": 1 - swd} for swd in (0.75, 0.5, 0.25, 0.125)]
+    metrics = [{"swd": swd, "ssim": 1 - swd} for swd in (0.75, 0.5, 0.25, 0.125)]
     found = [
         results.Result(
             run, {"losses.warp.weight": vary[run.name]["losses.warp.weight"]}, 100, i != 2, f
         )
-        for i, (run, f) in enumerate(zip(runs, figures, strict=True))
+        for i, (run, f) in enumerate(zip(runs, metrics, strict=True))
     ]
     return runs, vary, found
 
@@ -373,7 +373,7 @@ def test_settings_are_ranked_by_the_mean_over_their_seeds(measured):
     best, worst = results.ranked(found, "swd")
     assert best.values == {"losses.warp.weight": 4.0}
     assert (best.mean, best.spread) == (0.125, None)  # of the one that is finished
-    assert [result.figures["swd"] for result in worst.results] == [0.5, 0.75]
+    assert [result.metrics["swd"] for result in worst.results] == [0.5, 0.75]
     assert worst.mean == 0.625
     assert worst.spread == pytest.approx(0.25 / 2**0.5)
     # Of SSIM more is better.

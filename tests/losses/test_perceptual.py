@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from jaxstyle import features
-from jaxstyle.data.images import read_image
 from jaxstyle.losses import perceptual
+from jaxstyle.media.images import read_image
 
 
 def random_maps(seed, n=2, h=5, w=4, c=3):

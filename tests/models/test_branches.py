@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import signal
 
-from jaxstyle import bundle
+from jaxstyle.inference import bundle
 from jaxstyle.models import build_generator
 from jaxstyle.models.branches import BranchedConv, fold
 from jaxstyle.models.examples import init_parameters

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
-from jaxstyle.data.images import read_image
 from jaxstyle.data.scenes import Scenes
+from jaxstyle.media.images import read_image
 from jaxstyle.preparation.credits import is_text_frame
 
 NAMES = ["Directed by  Ada Lovelace", "Music  Clara Schumann", "Editing  Alice Guy", "Sound  D. D."]

@@ -3,7 +3,7 @@ from fractions import Fraction
 import cv2
 import numpy as np
 
-from jaxstyle.film import FilmReader
+from jaxstyle.media.film import FilmReader
 from jaxstyle.preparation.shots import split_into_shots
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from jaxstyle.errors import UserError
-from jaxstyle.film import Frame
+from jaxstyle.media.film import Frame
 from jaxstyle.realtime.controls import Controls
 from jaxstyle.realtime.http import HttpSink
 

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from jaxstyle.errors import UserError
-from jaxstyle.film import FilmWriter, Frame
+from jaxstyle.media.film import FilmWriter, Frame
 from jaxstyle.realtime.mask import Mask, open_mask
 
 RATE = Fraction(25)

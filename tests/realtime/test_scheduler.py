@@ -6,9 +6,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxstyle.bundle import Bundle
-from jaxstyle.realtime.controls import Settings
-from jaxstyle.realtime.engine import Stylizer
+from jaxstyle.inference.bundle import Bundle
+from jaxstyle.inference.engine import Stylizer
+from jaxstyle.inference.settings import Settings
 from jaxstyle.realtime.scheduler import Scheduler
 
 

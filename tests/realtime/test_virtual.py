@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from jaxstyle.errors import UserError
-from jaxstyle.film import Frame
+from jaxstyle.media.film import Frame
 from jaxstyle.realtime import virtual
 from jaxstyle.realtime.letterbox import letterboxed
 from jaxstyle.realtime.virtual import VirtualCameraSink

@@ -19,9 +19,9 @@ PROGRAM = """
 import dataclasses, json, queue, sys, threading
 import cv2
 import numpy as np
-from jaxstyle.film import Frame
+from jaxstyle.media.film import Frame
 from jaxstyle.realtime.controls import Controls
-from jaxstyle.realtime.sinks import SinkClosed
+from jaxstyle.realtime.frame_sinks import SinkClosed
 from jaxstyle.realtime.window import WindowSink
 
 orders = queue.Queue()

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxstyle.bundle import save_bundle
+from jaxstyle.inference import shipped_styles
+from jaxstyle.inference.bundle import save_bundle
 from jaxstyle.models import build_generator
 from jaxstyle.models.examples import init_parameters
-from jaxstyle.styles import shipped
 from jaxstyle.styles.__main__ import main
 
 ODD = "<script>alert('ink')</script> & co"
@@ -30,7 +30,7 @@ STYLES = {
         },
         "measured": {"styles": [""], "clips": ["walk"]},
     },
-    # Not by jaxstyle.styles.ship: its figures are told as they are.
+    # Not by tools.ship_style: its figures are told as they are.
     "ink": {
         "description": ODD,
         "licence": ODD,
@@ -59,7 +59,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def _ships(folder, monkeypatch):
-    monkeypatch.setattr(shipped, "FOLDER", folder)
+    monkeypatch.setattr(shipped_styles, "FOLDER", folder)
 
 
 def test_the_list_tells_all_there_is(folder, capsys):
@@ -160,13 +160,13 @@ def test_a_page_is_replaced_only_when_asked(tmp_path, capsys):
 
 
 def test_an_installation_without_styles_says_so(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(shipped, "FOLDER", tmp_path)
+    monkeypatch.setattr(shipped_styles, "FOLDER", tmp_path)
     assert main([]) == 0
     assert capsys.readouterr().out == "no styles ship with this installation\n"
 
 
 def test_a_damaged_bundle_is_named(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(shipped, "FOLDER", tmp_path)
+    monkeypatch.setattr(shipped_styles, "FOLDER", tmp_path)
     (tmp_path / "cel.safetensors").write_bytes(b"half")
     with pytest.raises(SystemExit):
         main([])

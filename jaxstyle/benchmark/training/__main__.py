@@ -13,16 +13,16 @@ import jax
 from tqdm import tqdm
 
 from jaxstyle.arguments import listed, positive_int, seconds
-from jaxstyle.benchmark.contestants import peer_commands
-from jaxstyle.benchmark.document import write_document
 from jaxstyle.benchmark.machine import describe_machine, versions
-from jaxstyle.benchmark.training.measure import PEERS, measure_step
-from jaxstyle.benchmark.training.plot import plot_png
+from jaxstyle.benchmark.record import write_document
+from jaxstyle.benchmark.training.measure_steps import PEERS, measure_step
 from jaxstyle.benchmark.training.recipes import RECIPES, recipe_config
-from jaxstyle.benchmark.training.tables import notes, steps_table
-from jaxstyle.config_checks import check_config
+from jaxstyle.benchmark.training.training_plot import plot_png
+from jaxstyle.benchmark.training.training_tables import notes, steps_table
+from jaxstyle.benchmark.worker_processes import peer_commands
 from jaxstyle.errors import UserError, run_command
-from jaxstyle.whole_file import make_folder, write_whole
+from jaxstyle.files.atomic_file import make_folder, write_whole
+from jaxstyle.training.config_checks import check_config
 
 FORMAT = "jaxstyle-training-benchmark-1"
 _RESULTS, _PLOT = "training.json", "training.png"

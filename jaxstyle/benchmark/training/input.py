@@ -21,18 +21,18 @@ from absl import app, flags, logging
 from ml_collections import ConfigDict, FrozenConfigDict
 from tqdm import tqdm
 
-from jaxstyle import sharding, steps
 from jaxstyle.benchmark.machine import describe_machine
 from jaxstyle.benchmark.training.recipes import random_features
-from jaxstyle.config_checks import check_config
 from jaxstyle.data.loader import BatchIterator
 from jaxstyle.errors import reported_in_one_line
-from jaxstyle.main import parse_flags
+from jaxstyle.files.atomic_file import make_folder, write_whole
+from jaxstyle.inference.engine import keep_compiled_programs
 from jaxstyle.models.examples import takes_noise
-from jaxstyle.networks import Networks, build_networks
-from jaxstyle.realtime.engine import keep_compiled_programs
-from jaxstyle.training_data import load_batches, open_training_data
-from jaxstyle.whole_file import make_folder, write_whole
+from jaxstyle.training import config_flag, sharding, steps
+from jaxstyle.training.config_checks import check_config
+from jaxstyle.training.config_flag import parse_flags
+from jaxstyle.training.networks import Networks, build_networks
+from jaxstyle.training.training_data import load_batches, open_training_data
 
 FORMAT = "jaxstyle-training-input-1"
 _RESULTS = "input.json"
@@ -40,12 +40,13 @@ _RESULTS = "input.json"
 _BATCHES_AHEAD = 12
 _MIN_STEPS = 5
 
+flags.adopt_module_key_flags(config_flag)
 _SECONDS = flags.DEFINE_float("seconds", 20.0, "Of each of the three measurements.", lower_bound=0)
 _OUT = flags.DEFINE_string("out", None, f"The folder for {_RESULTS}.")
 
 
 @dataclasses.dataclass(frozen=True)
-class InputFigures:
+class InputMetrics:
     """How fast a recipe loads and trains, by itself and together.
 
     loader_frames_per_second: of the loader alone; a frame is one of the content with what comes
@@ -85,7 +86,7 @@ class _Readiness:
             self.at.append(time.perf_counter())
 
 
-def measure_input(config: ConfigDict, seconds: float) -> InputFigures:
+def measure_input(config: ConfigDict, seconds: float) -> InputMetrics:
     """Measures a recipe on this process's devices, each figure for about `seconds`.
 
     The network that perceptual terms see through has random weights. Raises `UserError` for what
@@ -107,7 +108,7 @@ def measure_input(config: ConfigDict, seconds: float) -> InputFigures:
         fed, waiting = measure_training(
             training.step, lambda: sharding.split_batch(next(batches), mesh), seconds, "the loader"
         )
-    return InputFigures(loaded, resident, fed, waiting)
+    return InputMetrics(loaded, resident, fed, waiting)
 
 
 class _Training:
@@ -127,8 +128,8 @@ class _Training:
 
     def step(self, batch: dict[str, jax.Array]) -> dict[str, jax.Array]:
         """Asks for one step and returns its figures, which may not be there yet."""
-        self._state, figures = self._step(self._state, batch, self._pretrained)
-        return figures
+        self._state, metrics = self._step(self._state, batch, self._pretrained)
+        return metrics
 
 
 def _open_loader(config: FrozenConfigDict, networks: Networks) -> BatchIterator:
@@ -166,10 +167,10 @@ def measure_training(
         while len(asked) < _MIN_STEPS or time.perf_counter() - start < seconds:
             batch = next_batch()
             asked.append(time.perf_counter())
-            figures = step(batch)
-            ready.add(figures)
+            metrics = step(batch)
+            ready.add(metrics)
             jax.block_until_ready(previous)
-            previous = figures
+            previous = metrics
             progress.update(1)
     done = ready.wait()
     free = [start, *done[:-1]]
@@ -182,13 +183,13 @@ def _progress(what: str) -> tqdm:
     return tqdm(desc=what, unit="step" if "training" in what else "batch", leave=False)
 
 
-def _report(figures: InputFigures, batch_size: int) -> str:
-    resident, fed = figures.resident_steps_per_second, figures.fed_steps_per_second
+def _report(metrics: InputMetrics, batch_size: int) -> str:
+    resident, fed = metrics.resident_steps_per_second, metrics.fed_steps_per_second
     lines = (
-        ("loader alone", figures.loader_frames_per_second, "frames/s"),
+        ("loader alone", metrics.loader_frames_per_second, "frames/s"),
         ("training on a resident batch", batch_size * resident, "frames/s"),
         ("training fed by the loader", batch_size * fed, "frames/s"),
-        ("waiting for data", 100 * figures.waiting, "% of that"),
+        ("waiting for data", 100 * metrics.waiting, "% of that"),
     )
     return "\n".join(f"{what:<30}{value:8.2f} {unit}" for what, value, unit in lines)
 
@@ -202,8 +203,8 @@ def main(argv: list[str]) -> None:
         with reported_in_one_line():
             if _OUT.value:
                 make_folder(Path(_OUT.value))
-            figures = measure_input(config, _SECONDS.value)
-            print(_report(figures, config.batch_size))
+            metrics = measure_input(config, _SECONDS.value)
+            print(_report(metrics, config.batch_size))
             if _OUT.value:
                 content = {
                     "format": FORMAT,
@@ -211,7 +212,7 @@ def main(argv: list[str]) -> None:
                     "machine": describe_machine(),
                     "device": jax.devices()[0].device_kind,
                     "config": config.to_dict(),
-                    **dataclasses.asdict(figures),
+                    **dataclasses.asdict(metrics),
                 }
                 write_whole(Path(_OUT.value) / _RESULTS, json.dumps(content, indent=1).encode())
     except KeyboardInterrupt:

@@ -14,8 +14,8 @@ from jaxstyle import features
 from jaxstyle.data.augment import smooth_edges
 from jaxstyle.data.scenes import shot
 from jaxstyle.errors import UserError
-from jaxstyle.networks import Networks
-from jaxstyle.steps import TrainState
+from jaxstyle.training.networks import Networks
+from jaxstyle.training.steps import TrainState
 
 # The recipe's file in configs/, by the name of its generator.
 RECIPES = {"realtime": "anime.py", "animegan2": "animegan2.py"}

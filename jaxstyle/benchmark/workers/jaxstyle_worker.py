@@ -5,11 +5,11 @@ import jax.numpy as jnp
 import numpy as np
 
 import jaxstyle
-from jaxstyle.benchmark.models import first_condition, style_images
+from jaxstyle.benchmark.measured_models import first_condition, style_images
 from jaxstyle.benchmark.workers.serve import Contestant, normalized, peak_resident_bytes, serve
-from jaxstyle.bundle import Bundle, load_bundle
+from jaxstyle.inference.bundle import Bundle, load_bundle
+from jaxstyle.inference.engine import Stylizer
 from jaxstyle.models import DTYPES
-from jaxstyle.realtime.engine import Stylizer
 
 
 def prepare(order: dict, frames: np.ndarray) -> Contestant:

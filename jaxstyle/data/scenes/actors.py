@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from jaxstyle.data.scenes.colors import PAINTS
 from jaxstyle.data.scenes.geometry import SKY_OUTLINE
-from jaxstyle.data.scenes.palette import PAINTS
 from jaxstyle.data.scenes.stage import Stage, ellipse, limb, polygon, rectangle
 
 SKIN = [(0.86, 0.70, 0.60), (0.78, 0.60, 0.48), (0.60, 0.44, 0.34), (0.44, 0.32, 0.26)]

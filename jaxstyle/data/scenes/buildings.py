@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from jaxstyle.data.scenes.palette import PAINTS
+from jaxstyle.data.scenes.colors import PAINTS
 from jaxstyle.data.scenes.scenery import WIDE
 from jaxstyle.data.scenes.stage import Stage, polygon, rectangle
 

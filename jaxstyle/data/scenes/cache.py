@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from jaxstyle.data.scenes.shot import frame
 from jaxstyle.errors import UserError
-from jaxstyle.whole_file import one_process_at_a_time
+from jaxstyle.files.atomic_file import one_process_at_a_time
 
 _WORKER = "from jaxstyle.data.scenes.cache import work; work()"
 

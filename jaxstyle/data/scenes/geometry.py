@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from jaxstyle.data.scenes.palette import Light
+from jaxstyle.data.scenes.colors import Light
 
 NO_INK, SKY_OUTLINE = 0, 1  # outline numbers; all others are free
 PATH = 4.4  # width of the stretch of world that vehicles and walkers cross before they start again

@@ -5,8 +5,8 @@ from collections.abc import Callable
 import numpy as np
 
 from jaxstyle.data.scenes import actors, buildings, scenery
+from jaxstyle.data.scenes.colors import draw_light
 from jaxstyle.data.scenes.geometry import PATH, Camera, Scene
-from jaxstyle.data.scenes.palette import draw_light
 from jaxstyle.data.scenes.stage import Stage
 
 BOTTOM = 1.1  # the ground row beyond the lower edge of every picture

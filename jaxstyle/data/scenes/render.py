@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from jaxstyle.data.scenes.colors import cel_colour
 from jaxstyle.data.scenes.geometry import NO_INK, Scene
-from jaxstyle.data.scenes.palette import cel_colour
 
 LEVELS = 32
 INK = np.array([0.10, 0.08, 0.15], np.float32)

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 
+from jaxstyle.data.scenes.colors import Colour
 from jaxstyle.data.scenes.geometry import NO_INK, SKY_OUTLINE
-from jaxstyle.data.scenes.palette import Colour
 from jaxstyle.data.scenes.stage import Stage, blob, ellipse, polygon, rectangle
 
 WIDE = 3.0  # half the width of things that must reach beyond every picture's sides

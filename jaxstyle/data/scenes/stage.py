@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from jaxstyle.data.scenes.colors import Colour
 from jaxstyle.data.scenes.geometry import SKY_OUTLINE, Body, Scene, Shadow, Shape
-from jaxstyle.data.scenes.palette import Colour
 
 Contour = np.ndarray  # float64 [K, 2]
 

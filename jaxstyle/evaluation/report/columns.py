@@ -29,12 +29,12 @@ class Column:
     label: str
     unit: str
     better: str | None
-    figures: Mapping[str, float | None]
+    metrics: Mapping[str, float | None]
     partial: frozenset[str] = frozenset()
 
     def text(self, contestant: str) -> str | None:
         """The figure as it is printed: counts in full, all else to three digits."""
-        value = self.figures[contestant]
+        value = self.metrics[contestant]
         if value is None:
             return None
         return f"{value:,}" if isinstance(value, int) else three_digits(value)
@@ -45,9 +45,9 @@ class Column:
         Empty where there are not two to choose from. A partial mean does not compete.
         """
         competing = {
-            name: self.figures[name]
+            name: self.metrics[name]
             for name in among
-            if self.figures[name] is not None and name not in self.partial
+            if self.metrics[name] is not None and name not in self.partial
         }
         if self.better is None or len(competing) < 2:
             return set()
@@ -95,9 +95,9 @@ def cost_columns(document: dict) -> list[Column]:
     """What the contestants cost, whatever the content."""
     contestants = document["contestants"]
 
-    def column(label: str, unit: str, better: str, figures: Sequence[float | None]) -> Column:
+    def column(label: str, unit: str, better: str, metrics: Sequence[float | None]) -> Column:
         names = (contestant["name"] for contestant in contestants)
-        return Column("cost", label, unit, better, dict(zip(names, figures, strict=True)))
+        return Column("cost", label, unit, better, dict(zip(names, metrics, strict=True)))
 
     def plain(key: str) -> list[float | None]:
         return [contestant[key] for contestant in contestants]

@@ -15,9 +15,9 @@ from jaxstyle.evaluation.report.columns import (
     summary_columns,
 )
 from jaxstyle.evaluation.report.gallery import gallery
+from jaxstyle.evaluation.report.html_tables import metrics_table, plain_table
 from jaxstyle.evaluation.report.pictures import Strip
 from jaxstyle.evaluation.report.plots import plot_svg, plots
-from jaxstyle.evaluation.report.tables import figures_table, plain_table
 
 _SECTIONS = {
     "summary": "Summary",
@@ -128,17 +128,17 @@ def _summary(document: dict) -> str:
         "Means over the contents. Bold: the best of the models, with which baselines and other "
         "systems do not compete."
     )
-    html = figures_table(document, summary_columns(document), caption)
+    html = metrics_table(document, summary_columns(document), caption)
     costs = cost_columns(document)
-    if any(value is not None for column in costs for value in column.figures.values()):
-        html += figures_table(document, costs, "What they cost. Bold: the best of the models.")
+    if any(value is not None for column in costs for value in column.metrics.values()):
+        html += metrics_table(document, costs, "What they cost. Bold: the best of the models.")
     return html
 
 
 def _by_content(document: dict) -> str:
     return "".join(
         f"<h3>{escape(content['name'])}</h3>\n"
-        + figures_table(
+        + metrics_table(
             document,
             content_columns(document, content["name"]),
             f"{_count(content['frames'], 'frame')} of {content['width']}x{content['height']}",
@@ -148,13 +148,13 @@ def _by_content(document: dict) -> str:
 
 
 def _plots(document: dict) -> str:
-    figures = [
+    drawn = [
         f"<figure><h3>{escape(plot.title)}</h3>\n"
         + plot_svg(plot).replace("<svg", f'<svg role="img" aria-label="{escape(plot.title)}"', 1)
         + f"<figcaption>{escape(plot.description)}</figcaption></figure>"
         for plot in plots(document)
     ]
-    return "\n".join(figures) or "<p>No two figures were measured that a plot could relate.</p>"
+    return "\n".join(drawn) or "<p>No two figures were measured that a plot could relate.</p>"
 
 
 def _glossary(document: dict) -> str:

@@ -10,7 +10,7 @@ import matplotlib
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from jaxstyle.samples import contact_sheet
+from jaxstyle.media.contact_sheet import contact_sheet
 
 # A change of 255 / 8 = 32 grey levels is the brightest: flicker of a few levels shows, moving edges
 # do not matter.

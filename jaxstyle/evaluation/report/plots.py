@@ -128,7 +128,7 @@ def _quality_speed(document: dict) -> Plot | None:
         return None
     quality = mean_column(document, style)
     points = {
-        contestant["name"]: (contestant["frames_per_second"], quality.figures[contestant["name"]])
+        contestant["name"]: (contestant["frames_per_second"], quality.metrics[contestant["name"]])
         for contestant in document["contestants"]
         if contestant["frames_per_second"] and _comparable(quality, contestant["name"])
     }
@@ -191,7 +191,7 @@ def _principal(document: dict, family: str) -> str | None:
 
 
 def _comparable(column: Column, name: str) -> bool:
-    return column.figures[name] is not None and name not in column.partial
+    return column.metrics[name] is not None and name not in column.partial
 
 
 def _axis_label(metric: dict) -> str:

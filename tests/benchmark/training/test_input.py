@@ -63,17 +63,17 @@ def test_the_share_of_waiting_is_what_loading_takes_longer_than_computing(loadin
 
 @pytest.mark.usefixtures("quick_compilation")
 def test_a_recipe_is_measured_alone_and_together(config):
-    figures = training_input.measure_input(config, 0.1)
-    assert figures.loader_frames_per_second > 0
+    metrics = training_input.measure_input(config, 0.1)
+    assert metrics.loader_frames_per_second > 0
     # A share of something that took place.
-    assert 0 <= figures.waiting < 1
-    assert 0 < figures.fed_steps_per_second < np.inf
-    assert 0 < figures.resident_steps_per_second < np.inf
+    assert 0 <= metrics.waiting < 1
+    assert 0 < metrics.fed_steps_per_second < np.inf
+    assert 0 < metrics.resident_steps_per_second < np.inf
 
 
 def test_the_command_says_what_is_wrong_in_one_line(tmp_path):
     recipe = tmp_path / "recipe.py"
-    recipe.write_text("from jaxstyle.config import default_config as get_config\n")
+    recipe.write_text("from jaxstyle.training.default_config import default_config as get_config\n")
     command = [sys.executable, "-m", "jaxstyle.benchmark.training.input", f"--config={recipe}"]
     run = subprocess.run(
         [*command, "--config.data.content=nowhere"], capture_output=True, text=True
@@ -88,8 +88,8 @@ def test_the_command_leaves_its_figures(config, tmp_path, capsys, monkeypatch):
     from absl import flags
 
     flags.FLAGS.mark_as_parsed()
-    figures = training_input.InputFigures(80.0, 5.0, 4.0, 0.125)
-    monkeypatch.setattr(training_input, "measure_input", lambda config, seconds: figures)
+    metrics = training_input.InputMetrics(80.0, 5.0, 4.0, 0.125)
+    monkeypatch.setattr(training_input, "measure_input", lambda config, seconds: metrics)
     monkeypatch.setattr(training_input, "keep_compiled_programs", lambda: None)
     monkeypatch.setattr(flags.FLAGS["config"], "_value", config)
     monkeypatch.setattr(flags.FLAGS["out"], "_value", str(tmp_path / "out"))

@@ -5,7 +5,7 @@ import jax
 import pytest
 
 from jaxstyle.benchmark.training.__main__ import main
-from jaxstyle.benchmark.training.measure import PEERS
+from jaxstyle.benchmark.training.measure_steps import PEERS
 
 
 @pytest.fixture(autouse=True)
@@ -73,7 +73,7 @@ def test_a_run_leaves_its_figures_and_its_plot(tmp_path, capsys, monkeypatch):
 
 
 def test_a_missing_peer_is_told_before_anything_runs(capsys, monkeypatch, tmp_path):
-    monkeypatch.setitem(PEERS, "torch", ("torch_training_worker.py", ("no_such_package",)))
+    monkeypatch.setitem(PEERS, "torch", (PEERS["torch"][0], ("no_such_package",)))
     line = refusal(capsys, "--peers=torch", f"--out={tmp_path}/out")
     assert "pip install no_such_package" in line
     assert not (tmp_path / "out").exists()

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from ml_collections import ConfigDict, FrozenConfigDict
 
+from jaxstyle.benchmark.training import jaxstyle_training_worker as worker
 from jaxstyle.benchmark.training.recipes import recipe_config, scene_batch
-from jaxstyle.benchmark.workers import jaxstyle_training_worker as worker
 
 
 @pytest.mark.usefixtures("quick_compilation")

@@ -1,9 +1,0 @@
-"""Painters: classical filters that have a look of their own, from which a generator can learn it.
-
-They are far too slow for live pictures; `config.data.guides` has them paint the training content.
-"""
-
-from jaxstyle.painters.looks import cel, oil, starry, woodblock
-
-VERSION = 4  # of what they paint: raise it with every change to that, or kept results go stale
-PAINTERS = {"cel": cel, "oil": oil, "starry": starry, "woodblock": woodblock}

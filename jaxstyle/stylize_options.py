@@ -1,0 +1,166 @@
+"""The arguments of `python -m jaxstyle.stylize`, and what they are explained with."""
+
+import argparse
+from pathlib import Path
+
+from jaxstyle.arguments import frame_size, positive_int, rate
+from jaxstyle.errors import UserError
+from jaxstyle.inference.model_files import model_help
+from jaxstyle.media.film import CONTAINERS
+from jaxstyle.realtime.strength import StrengthCurve, parse_strength
+
+_EXAMPLES = """\
+SOURCE is an image, a folder or a quoted glob of images, a film, the number of a camera, or the
+address of a stream (rtsp://..., http://...).
+SINK is an image, a folder, a film (%(films)s), or one of the words
+  window   shows it; h there lists the keys
+  http     shows it in browsers, with controls: http://127.0.0.1:8000/; http://0.0.0.0:8000 lets
+           other machines in, with a token
+  virtual  a camera that other programs can choose (pip install 'jaxstyle[virtual]')
+  null     nowhere, to measure
+MODEL is a style that ships (python -m jaxstyle.styles shows them), a file, or an address.
+
+examples:
+  a film, its sound, frame rate and length kept:
+    python -m jaxstyle.stylize holiday.mp4 holiday_anime.mp4 --model=cel
+  in a style of your own, or one from the web:
+    python -m jaxstyle.stylize a.mp4 b.mp4 --model=runs/mine/model.safetensors
+    python -m jaxstyle.stylize a.mp4 b.mp4 --model=https://HOST/ink.safetensors#sha256=DIGEST
+  its first 200 frames, smaller, half as strong:
+    python -m jaxstyle.stylize a.mkv b.mkv --model=M --max_frames=200 --size=640x360 --strength=.5
+  photos, names kept:
+    python -m jaxstyle.stylize photos/ stylized/ --model=M
+  the camera, live, in two styles to switch between, recorded as well:
+    python -m jaxstyle.stylize 0 window --sink=show.mp4 --model=M --model=N
+  a network camera, watched and controlled in a browser, at 30 frames a second whatever it takes:
+    python -m jaxstyle.stylize rtsp://camera/stream http --model=M --fps=30
+  any style, from an image, where the model takes one; stronger from second 2 to second 4:
+    python -m jaxstyle.stylize a.mp4 b.mp4 --model=M --style=wave.jpg --strength=2:0.4,4:1
+  only what the mask shows white, with a list of the frames that came out poorly:
+    python -m jaxstyle.stylize a.mp4 b.mp4 --model=M --mask=person.mp4 --judge=poor.jsonl
+"""
+
+# Frames that an accelerator computes together. On a CPU, one alone keeps all cores busy.
+ACCELERATOR_BATCH = 8
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command's arguments and their help."""
+    result = argparse.ArgumentParser(
+        prog="python -m jaxstyle.stylize",
+        description="Turns images, films, cameras and streams into a style.",
+        epilog=_EXAMPLES % {"films": " ".join(CONTAINERS)},
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    result.add_argument("source", metavar="SOURCE")
+    result.add_argument("sink", metavar="SINK", nargs="?")
+    result.add_argument(
+        "--sink",
+        dest="more_sinks",
+        metavar="SINK",
+        action="append",
+        default=[],
+        help="another one, at the same time; may be repeated",
+    )
+    result.add_argument(
+        "--model",
+        metavar="MODEL",
+        action="append",
+        default=[],
+        help=f"{model_help()}; may be repeated, and controls switch and mix the styles",
+    )
+    result.add_argument(
+        "--style",
+        dest="styles",
+        metavar="IMAGE",
+        action="append",
+        default=[],
+        help="a style image, for models that take their style from one; repeated, each is a style",
+    )
+    result.add_argument(
+        "--strength",
+        type=_strength,
+        default=1.0,
+        metavar="S",
+        help="from 0, the input, to 1, the style (1); or a curve over the film's time, "
+        "seconds:strength, such as 0:0,2.5:1,10:0.3",
+    )
+    result.add_argument(
+        "--mask",
+        metavar="SOURCE",
+        help="an image, a folder of images or a film, a frame for each frame (the last one stays): "
+        "white is stylized, black is left as it is",
+    )
+    result.add_argument(
+        "--smoothing",
+        type=float,
+        default=0.0,
+        help="how much of the last picture stays where the input stands still, 0 to 0.9 (0)",
+    )
+    result.add_argument(
+        "--size",
+        type=frame_size,
+        metavar="WxH",
+        help="stretch frames to this size first (films keep their shape on the screen); live: ask "
+        "the camera for it, and compute at no more",
+    )
+    result.add_argument(
+        "--max_frames",
+        type=positive_int,
+        metavar="N",
+        help="stop after N frames; sound is cut to the same length",
+    )
+    result.add_argument(
+        "--fps",
+        type=rate,
+        help="of images: images a second, such as 25 or 30000/1001; live: ask the camera for it, "
+        "and compute at smaller sizes to hold it (24)",
+    )
+    result.add_argument(
+        "--batch",
+        type=positive_int,
+        metavar="N",
+        help=f"frames of a film computed together ({ACCELERATOR_BATCH} on an accelerator, 1 on a "
+        "CPU)",
+    )
+    result.add_argument(
+        "--captures",
+        type=Path,
+        default=Path(),
+        metavar="FOLDER",
+        help="where snapshots and recordings go that are asked for while it runs (here)",
+    )
+    result.add_argument(
+        "--token", help="what viewers on the network must know (a new one for each run)"
+    )
+    result.add_argument(
+        "--report",
+        type=Path,
+        metavar="FILE.json",
+        help="write how fast it ran, where the time went and how late pictures were",
+    )
+    result.add_argument(
+        "--judge",
+        type=Path,
+        metavar="FILE.jsonl",
+        help="have the model's discriminator score every frame, and flag the poor ones; the worst "
+        "are shown in FILE.png; live, together with --max_frames",
+    )
+    result.add_argument(
+        "--keep_going",
+        action="store_true",
+        help="stylize what can be decoded of a damaged film, instead of stopping with an error",
+    )
+    result.add_argument(
+        "--overwrite",
+        action="store_true",
+        help="replace an existing SINK (in a folder: the files of the same names)",
+    )
+    return result
+
+
+def _strength(text: str) -> float | StrengthCurve:
+    try:
+        return parse_strength(text)
+    except UserError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error

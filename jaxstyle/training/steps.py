@@ -1,0 +1,389 @@
+"""One training step, as pure functions of arrays.
+
+The state and a batch go in, the next state and the step's figures come out. Which networks a step
+updates, and which terms it has, are static: `updates_at` says it for a step, and each combination
+is compiled once. One step serves every recipe: what the networks make of a batch and which terms
+judge it is chosen by the config, see `jaxstyle.training.objectives`.
+"""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import flax.struct
+import jax
+import jax.numpy as jnp
+import optax
+from ml_collections import FrozenConfigDict
+
+from jaxstyle.data.augment import add_noise, color_jitter, keys_of_images, random_flip, to_float
+from jaxstyle.models.examples import takes_noise
+from jaxstyle.training.accumulation import in_micro_batches, joined, mean_gradients
+from jaxstyle.training.networks import Networks, init_discriminators, init_generator
+from jaxstyle.training.objectives import discriminator as of_discriminator
+from jaxstyle.training.objectives import generator as of_generator
+from jaxstyle.training.objectives.outputs import Growth, Players, judged_pairs, run_generators
+from jaxstyle.training.objectives.pool import Pool, empty_pool, exchange
+
+PyTree = Any
+Batch = Mapping[str, jax.Array]
+Terms = dict[str, jax.Array]
+# (real, fake) images by the name of the discriminator that is to tell them apart.
+Pairs = dict[str, tuple[jax.Array, jax.Array]]
+
+
+@flax.struct.dataclass
+class TrainState:
+    """Everything that training changes.
+
+    generator: parameters, a nested dict of float32. helpers, discriminators: those of the further
+    networks by name (see `Networks`). discriminator_stats: their spectral norm estimates, or empty.
+    ema: the running average of the generator's parameters. pools: earlier results by the name of
+    the discriminator that sees them, or empty. step: int32 scalar, how many steps were taken. key:
+    the run's PRNG key, which never changes; each step folds its number in.
+    """
+
+    step: jax.Array
+    generator: PyTree
+    helpers: PyTree
+    discriminators: PyTree
+    discriminator_stats: PyTree
+    ema: PyTree
+    generator_optimizer: optax.OptState
+    discriminator_optimizer: optax.OptState
+    pools: dict[str, Pool]
+    key: jax.Array
+
+
+@dataclasses.dataclass(frozen=True)
+class Updates:
+    """What one step does. Without `adversarial` the generator only learns to reproduce.
+
+    stage: of networks that grow; others have None.
+    """
+
+    generator: bool
+    discriminator: bool
+    adversarial: bool
+    r1: bool
+    stage: int | None = None
+
+
+def updates_at(step: int, config: FrozenConfigDict) -> Updates:
+    """Returns what the step of this number (from 0) does under the config."""
+    if step < config.initial_steps:
+        return Updates(generator=True, discriminator=False, adversarial=False, r1=False)
+    has_adversary = config.losses.adversarial.weight > 0
+    discriminator = has_adversary and step % config.discriminator_every == 0
+    r1 = config.losses.r1
+    stages = [first for first in _first_steps(config) if first <= step]
+    return Updates(
+        generator=step % config.generator_every == 0,
+        discriminator=discriminator,
+        adversarial=True,
+        r1=discriminator and r1.weight > 0 and step // config.discriminator_every % r1.every == 0,
+        stage=len(stages) - 1 if stages else None,
+    )
+
+
+def _first_steps(config: FrozenConfigDict) -> list[int]:
+    """The step at which each stage of a network that grows begins."""
+    return [round(start * config.steps) for start in config.growth.stages]
+
+
+def schedule_at(fraction: jax.Array, schedule: tuple[tuple[float, float], ...]) -> jax.Array:
+    """Evaluates a schedule, ((fraction of the run, multiplier), ...), at a float32 scalar."""
+    at, multiplier = zip(*schedule, strict=True)
+    return jnp.interp(fraction, jnp.asarray(at), jnp.asarray(multiplier))
+
+
+def init_state(networks: Networks, config: FrozenConfigDict, key: jax.Array) -> TrainState:
+    """Draws the initial parameters from `key`, a typed PRNG key.
+
+    Raises `UserError` if PatchNCE is to compare feature maps that the generator does not have.
+    """
+    generator_key, discriminator_key, run_key = jax.random.split(key, 3)
+    generator, helpers = init_generator(networks, config, generator_key)
+    discriminators, stats = init_discriminators(networks, config, discriminator_key)
+    pool = config.losses.adversarial.pool
+    return TrainState(
+        step=jnp.zeros((), jnp.int32),
+        generator=generator,
+        helpers=helpers,
+        discriminators=discriminators,
+        discriminator_stats=stats,
+        # A copy: the step donates its input, and one buffer cannot be donated twice.
+        ema=jax.tree.map(jnp.copy, generator),
+        generator_optimizer=networks.generator_optimizer.init((generator, helpers)),
+        discriminator_optimizer=networks.discriminator_optimizer.init(discriminators),
+        pools={
+            name: empty_pool(pool, config.image_size)
+            for name in discriminators
+            if pool and name != "support"
+        },
+        key=run_key,
+    )
+
+
+def train_step(
+    state: TrainState,
+    batch: Batch,
+    pretrained: PyTree,
+    *,
+    networks: Networks,
+    config: FrozenConfigDict,
+    updates: Updates,
+    axis: str | None = None,
+) -> tuple[TrainState, Terms]:
+    """Takes one step: all networks are updated from the same output of the generator.
+
+    batch: "content" (unless the generator takes noise) and "style", uint8 [N, S, S, 3],
+    "style_smooth" of the same shape where edge-smoothed negatives are on, "guide" where content has
+    one, and "style_label", int32 [N], where there are several styles. pretrained: see
+    `Players`; empty without perceptual terms.
+    axis: the name of the axis that the step is mapped over; the batch is then this device's part,
+    and what is returned is the same on all of them.
+    Returns the next state and float32 scalars: each term of each loss before its weight
+    ("g/patch_nce"), the weighted totals and the gradients' norms.
+    """
+    augment_key, terms_key, judge_key, pool_key = jax.random.split(
+        jax.random.fold_in(state.key, state.step), 4
+    )
+    if updates.stage:
+        state = _forget_moments(state, networks, _first_steps(config)[updates.stage])
+    index = jnp.arange(len(batch["style"]))
+    if axis:
+        index += len(index) * jax.lax.axis_index(axis)
+    images = _augment(batch, index, augment_key, networks, config)
+    fraction = state.step.astype(jnp.float32) / config.steps
+    players = Players(
+        networks=networks,
+        config=config,
+        generator=state.generator,
+        helpers=state.helpers,
+        discriminators=state.discriminators,
+        stats=state.discriminator_stats,
+        pretrained=pretrained,
+        growth=_growth(updates.stage, fraction, config),
+        axis=axis,
+    )
+    changes: dict[str, Any] = {"step": state.step + 1}
+    metrics: Terms = {}
+    if updates.generator:
+        pairs, change, figure = _update_generator(
+            state, players, images, fraction, terms_key, updates.adversarial
+        )
+        changes |= change
+        metrics |= {f"g/{name}": value for name, value in figure.items()}
+    else:
+        pairs = in_micro_batches(
+            lambda part: judged_pairs(players, run_generators(players, part), part),
+            images,
+            config.accumulation,
+        )
+    if updates.discriminator:
+        pairs = jax.tree.map(jax.lax.stop_gradient, pairs)
+        pools = {}
+        for i, (name, pool) in enumerate(sorted(state.pools.items())):
+            real, fake = pairs[name]
+            key = jax.random.fold_in(pool_key, i)
+            pools[name], shown = exchange(pool, players.gather(fake), key)
+            pairs[name] = (real, shown[index])
+        change, figure = _update_discriminators(
+            state, players, pairs, images, fraction, judge_key, updates.r1
+        )
+        changes |= {**change, "pools": pools}
+        metrics |= {f"d/{name}": value for name, value in figure.items()}
+    return state.replace(**changes), metrics
+
+
+def _forget_moments(state: TrainState, networks: Networks, at_step: int) -> TrainState:
+    """At that step, empties the optimizers: they know nothing of the layers that join there.
+
+    As when they began, and not zeroed: Muon's state has constants in it.
+    """
+
+    def emptied(optimizer, old, parameters):
+        new = optimizer.init(parameters)
+        return jax.tree.map(lambda x, y: jnp.where(state.step == at_step, x, y), new, old)
+
+    return state.replace(
+        generator_optimizer=emptied(
+            networks.generator_optimizer,
+            state.generator_optimizer,
+            (state.generator, state.helpers),
+        ),
+        discriminator_optimizer=emptied(
+            networks.discriminator_optimizer, state.discriminator_optimizer, state.discriminators
+        ),
+    )
+
+
+def _growth(stage: int | None, fraction: jax.Array, config: FrozenConfigDict) -> Growth | None:
+    if stage is None:
+        return None
+    if stage == 0:
+        return Growth(0, jnp.ones(()))
+    start, *later = config.growth.stages[stage:]
+    end = later[0] if later else 1.0
+    alpha = (fraction - start) / (config.growth.fade * (end - start))
+    return Growth(stage, jnp.clip(alpha, 0.0, 1.0))
+
+
+def _update_generator(
+    state: TrainState,
+    players: Players,
+    images: Mapping[str, jax.Array],
+    fraction: jax.Array,
+    key: jax.Array,
+    use_adversarial: bool,
+) -> tuple[Pairs, dict[str, Any], Terms]:
+    """Returns what the discriminators see of before the update, the fields that change, figures."""
+    networks, config = players.networks, players.config
+    # What micro-batches cannot see of each other.
+    compared = None
+    if config.accumulation > 1 and use_adversarial:
+        compared = of_generator.compared_terms(players, images, key)
+
+    def objective(parameters, part):
+        images, compared = part
+        generator, helpers = parameters
+        now = dataclasses.replace(players, generator=generator, helpers=helpers)
+        terms, outputs = of_generator.generator_terms(
+            now, images, key, use_adversarial=use_adversarial, compared=compared
+        )
+        total = _weighted_sum(terms, of_generator.term_weight, config, fraction)
+        return total, ({**terms, "total": total}, judged_pairs(now, outputs, images))
+
+    parameters = (state.generator, state.helpers)
+    metrics, pairs, gradients = mean_gradients(
+        objective, parameters, (images, compared), count=config.accumulation, axis=players.axis
+    )
+    rate = _learning_rate(config.optimizer.generator, fraction)
+    if not use_adversarial:
+        rate = jnp.asarray(config.initial_learning_rate, jnp.float32)
+    (generator, helpers), optimizer = _apply_gradients(
+        networks.generator_optimizer, rate, gradients, state.generator_optimizer, parameters
+    )
+    # While the average is young it must not be dominated by the initial parameters.
+    count = state.step.astype(jnp.float32)
+    decay = jnp.minimum(config.ema_decay, (1 + count) / (10 + count))
+    changes = {
+        "generator": generator,
+        "helpers": helpers,
+        "ema": jax.tree.map(lambda e, p: e + (1 - decay) * (p - e), state.ema, generator),
+        "generator_optimizer": optimizer,
+    }
+    return joined(pairs), changes, {**metrics, "gradient_norm": optax.tree.norm(gradients)}
+
+
+def _update_discriminators(
+    state: TrainState,
+    players: Players,
+    pairs: Pairs,
+    images: Mapping[str, jax.Array],
+    fraction: jax.Array,
+    key: jax.Array,
+    use_r1: bool,
+) -> tuple[dict[str, Any], Terms]:
+    """Returns the fields that change, and figures."""
+    config = players.config
+
+    def objective(parameters, shown):
+        now = dataclasses.replace(players, discriminators=parameters)
+        terms, stats = of_discriminator.discriminator_terms(now, *shown, key, use_r1=use_r1)
+        total = _weighted_sum(terms, of_discriminator.term_weight, config, fraction)
+        return total, ({**terms, "total": total}, stats)
+
+    metrics, stats, gradients = mean_gradients(
+        objective,
+        state.discriminators,
+        (pairs, images),
+        count=config.accumulation,
+        axis=players.axis,
+    )
+    discriminators, optimizer = _apply_gradients(
+        players.networks.discriminator_optimizer,
+        _learning_rate(config.optimizer.discriminator, fraction),
+        gradients,
+        state.discriminator_optimizer,
+        state.discriminators,
+    )
+    changes = {
+        "discriminators": discriminators,
+        # They depend on the parameters alone, so each micro-batch has the same.
+        "discriminator_stats": jax.tree.map(lambda x: x[0], stats),
+        "discriminator_optimizer": optimizer,
+    }
+    return changes, {**metrics, "gradient_norm": optax.tree.norm(gradients)}
+
+
+def _learning_rate(settings, fraction: jax.Array) -> jax.Array:
+    return settings.learning_rate * schedule_at(fraction, settings.schedule)
+
+
+def _apply_gradients(optimizer, learning_rate, gradients, optimizer_state, parameters):
+    # Optax counts on implicit promotion, which the tests turn off.
+    with jax.numpy_dtype_promotion("standard"):
+        directions, optimizer_state = optimizer.update(gradients, optimizer_state, parameters)
+    changes = jax.tree.map(lambda direction: -learning_rate * direction, directions)
+    return optax.apply_updates(parameters, changes), optimizer_state
+
+
+def _augment(
+    batch: Batch,
+    index: jax.Array,
+    key: jax.Array,
+    networks: Networks,
+    config: FrozenConfigDict,
+) -> dict[str, jax.Array]:
+    """uint8 to float32 in [-1, 1], flipped and colour-jittered as configured; noise drawn.
+
+    index: int32 [N], the images' numbers in the global batch; comes along as "index".
+    """
+    content_key, style_key, jitter_key, noise_key = jax.random.split(key, 4)
+    if config.data.paired or config.data.teacher:
+        style_key = content_key
+    keys = {
+        "content": content_key,
+        "guide": content_key,
+        "style": style_key,
+        "style_smooth": style_key,
+    }
+    images = {**batch, "index": index}
+    for name in keys.keys() & batch.keys():
+        images[name] = to_float(batch[name])
+        if config.data.flip:
+            images[name] = random_flip(images[name], keys_of_images(keys[name], index))
+    jitter = (config.data.brightness, config.data.contrast, config.data.saturation)
+    if any(jitter) and "content" in images:
+        jitter_keys = keys_of_images(jitter_key, index)
+        images["content"] = color_jitter(images["content"], jitter_keys, *jitter)
+    if config.data.noise and "content" in images:
+        noise_keys = keys_of_images(jax.random.fold_in(noise_key, 1), index)
+        images["content"] = add_noise(images["content"], noise_keys, config.data.noise)
+    if takes_noise(networks.generator):
+        shape = (networks.generator.latent,)
+        images["noise"] = jax.vmap(lambda k: jax.random.normal(k, shape))(
+            keys_of_images(noise_key, index)
+        )
+    return images
+
+
+def _weighted_sum(
+    terms: Terms,
+    term_weight: Callable[[str, FrozenConfigDict], float],
+    config: FrozenConfigDict,
+    fraction: jax.Array,
+) -> jax.Array:
+    total = jnp.zeros(())
+    for name, value in terms.items():
+        weight = term_weight(name, config)
+        # A term's schedule is in its entry: that of "support" in "support/gram", and that of "r1"
+        # in "backward/r1".
+        for part in name.split("/"):
+            if part in config.losses and "schedule" in config.losses[part]:
+                weight = weight * schedule_at(fraction, config.losses[part].schedule)
+                break
+        total += weight * value
+    return total

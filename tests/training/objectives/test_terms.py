@@ -1,0 +1,296 @@
+"""Terms of both losses against their formulas, written out for one batch."""
+
+import dataclasses
+import functools
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from ml_collections import ConfigDict, FrozenConfigDict
+
+from jaxstyle.config import default_config
+from jaxstyle.training.networks import build_networks, init_discriminators, init_generator
+from jaxstyle.training.objectives import generator
+from jaxstyle.training.objectives.discriminator import discriminator_terms
+from jaxstyle.training.objectives.discriminator import term_weight as discriminator_weight
+from jaxstyle.training.objectives.generator import generator_terms, term_weight
+from jaxstyle.training.objectives.kinds import KINDS
+from jaxstyle.training.objectives.outputs import Players, judged_pairs, run_generators
+
+# Most of the time here goes into compiling, which need not end in fast programs.
+jit = functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
+
+GREY = np.array([0.299, 0.587, 0.114], np.float32)
+
+
+def config_with(generator=None, discriminator=None, **changes) -> FrozenConfigDict:
+    config = default_config()
+    config.image_size = 32
+    config.batch_size = 2
+    config.generator.size = "tiny"
+    config.discriminator.update({"width": 8, "layers": 1, "spectral_norm": False})
+    if generator:
+        config.generator = ConfigDict(generator)
+    if discriminator:
+        config.discriminator = ConfigDict(discriminator)
+    config.losses.patch_nce.weight = 0.0
+    config.losses.adversarial.weight = 0.0
+    config.update_from_flattened_dict(changes)
+    return FrozenConfigDict(config)
+
+
+def players_of(config: FrozenConfigDict, **fields) -> Players:
+    networks = build_networks(config)
+    init = jit(functools.partial(init_generator, networks, config))
+    generator, helpers = init(jax.random.key(0))
+    init = jit(functools.partial(init_discriminators, networks, config))
+    discriminators, stats = init(jax.random.key(1))
+    # Away from the identity and from zero, where many terms vanish.
+    keys = iter(jax.random.split(jax.random.key(2), 1000))
+    generator = jax.tree.map(lambda p: p + 0.02 * jax.random.normal(next(keys), p.shape), generator)
+    return Players(networks, config, generator, helpers, discriminators, stats, {}, **fields)
+
+
+@pytest.fixture(scope="module")
+def images() -> dict[str, jax.Array]:
+    keys = jax.random.split(jax.random.key(3), 3)
+    names = ("content", "style", "style_smooth")
+    images = {
+        name: jax.random.uniform(key, (2, 32, 32, 3), minval=-1.0)
+        for name, key in zip(names, keys, strict=True)
+    }
+    return {**images, "index": jnp.arange(2)}
+
+
+def jitted_terms(players):
+    return jit(lambda images, key: generator_terms(players, images, key, use_adversarial=True))
+
+
+def terms_of(players, images):
+    return jitted_terms(players)(images, jax.random.key(4))
+
+
+def test_cycle_and_identity(images):
+    config = config_with(
+        {"name": "resnet", "width": 4, "blocks": 2},
+        **{"losses.cycle.weight": 10.0, "losses.identity.weight": 5.0},
+    )
+    players = players_of(config)
+    terms, outputs = terms_of(players, images)
+
+    @jit
+    def forward(x):
+        return players.networks.generator.apply({"params": players.generator}, x)
+
+    @jit
+    def backward(x):
+        return players.networks.generator.apply({"params": players.helpers["backward"]}, x)
+
+    x, y = images["content"], images["style"]
+    cycle = np.abs(backward(forward(x)) - x).mean() + np.abs(forward(backward(y)) - y).mean()
+    identity = np.abs(forward(y) - y).mean() + np.abs(backward(x) - x).mean()
+    np.testing.assert_allclose(terms["cycle"], cycle, rtol=1e-5)
+    np.testing.assert_allclose(terms["identity"], identity, rtol=1e-5)
+    # Each discriminator judges its own direction.
+    pairs = judged_pairs(players, outputs, images)
+    np.testing.assert_allclose(pairs["main"][1], forward(x), atol=1e-5)
+    np.testing.assert_array_equal(pairs["main"][0], y)
+    np.testing.assert_allclose(pairs["backward"][1], backward(y), atol=1e-5)
+    np.testing.assert_array_equal(pairs["backward"][0], x)
+
+
+def test_a_cycle_has_both_discriminators_judge_its_results(images):
+    changes = {"losses.cycle.weight": 10.0, "losses.adversarial.weight": 1.0}
+    players = players_of(config_with({"name": "resnet", "width": 4, "blocks": 2}, **changes))
+    terms, outputs = terms_of(players, images)
+    judge = players.networks.discriminators["main"]
+    logits = [
+        judge.apply({"params": players.discriminators[name]}, fake)
+        for name, fake in (("main", outputs.fake), ("backward", outputs.backward))
+    ]
+    expected = sum(np.mean((np.asarray(values) - 1) ** 2) for values in logits)
+    np.testing.assert_allclose(terms["adversarial"], expected, rtol=1e-5)
+
+
+class MirrorBlind(nn.Module):
+    """A generator whose feature maps do not change when the picture is mirrored and put back."""
+
+    stride = 4
+
+    @nn.compact
+    def __call__(self, x, return_features=False):
+        maps = (nn.Dense(4, name="colour")(x),)
+        return (x, maps) if return_features else x
+
+
+def test_flip_equivariance_compares_what_lies_at_the_same_place(images):
+    """With features that know no left and right, FastCUT's mirrored reference is the same."""
+    changes = {"losses.patch_nce.weight": 1.0, "losses.patch_nce.layers": (0,)}
+    found = []
+    for flip in (False, True):
+        config = config_with(**changes, **{"losses.patch_nce.flip": flip})
+        networks = dataclasses.replace(build_networks(config), generator=MirrorBlind())
+        generator, helpers = init_generator(networks, config, jax.random.key(0))
+        players = Players(networks, config, generator, helpers, {}, {}, {})
+        terms, _ = terms_of(players, images)
+        found.append(terms["patch_nce"])
+    np.testing.assert_allclose(found[0], found[1], rtol=1e-5)
+
+
+def test_flip_equivariance_asks_features_to_mirror_with_the_picture(images):
+    changes = {"losses.patch_nce.weight": 1.0, "losses.patch_nce.layers": (1, 2)}
+    plain = players_of(config_with(**changes))
+    flipped = dataclasses.replace(
+        plain, config=config_with(**changes, **{"losses.patch_nce.flip": True})
+    )
+    # The untrained body is not symmetric; and of two images, one in four draws flips neither.
+    both = [jitted_terms(players) for players in (plain, flipped)]
+    found = [
+        [terms(images, jax.random.key(seed))[0]["patch_nce"] for terms in both] for seed in range(6)
+    ]
+    assert any(a != b for a, b in found)
+
+
+def test_a_conditional_discriminator_sees_content_and_result_side_by_side(images):
+    changes = {"losses.adversarial.weight": 1.0, "losses.adversarial.conditional": True}
+    players = players_of(config_with(**changes))
+    terms, outputs = terms_of(players, images)
+    both = jnp.concatenate([images["content"], outputs.fake], axis=-1)
+    judge = players.networks.discriminators["main"]
+    logits = judge.apply({"params": players.discriminators["main"]}, both)
+    np.testing.assert_allclose(terms["adversarial"], jnp.square(logits - 1).mean(), rtol=1e-5)
+    real = jnp.concatenate([images["content"], images["style"]], axis=-1)
+    logits = judge.apply({"params": players.discriminators["main"]}, real)
+    pairs = judged_pairs(players, outputs, images)
+    found, _ = discriminator_terms(players, pairs, images, jax.random.key(0), use_r1=False)
+    np.testing.assert_allclose(found["real"], jnp.square(logits - 1).mean(), rtol=1e-5)
+
+
+def test_paired_terms_compare_with_the_guide_where_there_is_one(images):
+    changes = {"losses.paired_l1.weight": 1.0, "losses.paired_gradient.weight": 1.0}
+    guide = images["content"][:, ::-1] / 2
+    terms, outputs = terms_of(players_of(config_with(**changes)), images | {"guide": guide})
+    difference = np.asarray(outputs.fake - guide)
+    np.testing.assert_allclose(terms["paired_l1"], np.abs(difference).mean(), rtol=1e-5)
+    gradients = [np.abs(np.diff(difference, axis=axis)).mean() for axis in (1, 2)]
+    np.testing.assert_allclose(terms["paired_gradient"], sum(gradients), rtol=1e-4)
+
+
+def test_animegan2s_discriminator_rejects_grey_and_smooth_frames(images):
+    changes = {
+        "losses.adversarial.weight": 1.0,
+        "losses.adversarial.smooth_weight": 0.8,
+        "losses.adversarial.smooth_grey": True,
+        "losses.adversarial.grey_weight": 1.2,
+        "losses.adversarial.real_weight": 1.5,
+    }
+    config = config_with(**changes)
+    players = players_of(config)
+    outputs = run_generators(players, images)
+    pairs = judged_pairs(players, outputs, images)
+    terms, _ = discriminator_terms(players, pairs, images, jax.random.key(0), use_r1=False)
+    judge = players.networks.discriminators["main"]
+
+    def logits(x):
+        return np.asarray(judge.apply({"params": players.discriminators["main"]}, x))
+
+    def grey(x):
+        return jnp.asarray(np.repeat((np.asarray(x) @ GREY)[..., None], 3, axis=-1))
+
+    expected = {
+        "real": np.mean((logits(images["style"]) - 1) ** 2),
+        "fake": np.mean(logits(outputs.fake) ** 2),
+        "grey": np.mean(logits(grey(images["style"])) ** 2),
+        "smooth": np.mean(logits(grey(images["style_smooth"])) ** 2),
+    }
+    assert set(terms) == set(expected)
+    for name, value in expected.items():
+        np.testing.assert_allclose(terms[name], value, rtol=1e-4, err_msg=name)
+    weights = {name: discriminator_weight(name, config) for name in expected}
+    assert weights == {"real": 1.5, "fake": 1.0, "grey": 1.2, "smooth": 0.8}
+
+
+def test_each_style_has_a_channel_of_the_discriminator(images):
+    config = config_with(
+        {"name": "realtime", "size": "tiny", "styles": 3},
+        {"name": "patch", "width": 8, "layers": 1, "styles": 3},
+        **{"losses.adversarial.weight": 1.0, "data.styles": ("a", "b", "c")},
+    )
+    players = players_of(config)
+    labelled = images | {"style_label": jnp.array([2, 0])}
+    terms, outputs = terms_of(players, labelled)
+    judge = players.networks.discriminators["main"]
+    logits = np.asarray(judge.apply({"params": players.discriminators["main"]}, outputs.fake))
+    chosen = np.stack([logits[0, ..., 2], logits[1, ..., 0]])
+    np.testing.assert_allclose(terms["adversarial"], np.mean((chosen - 1) ** 2), rtol=1e-5)
+    # And the generator was told of the same styles.
+    weights = jnp.array([[0.0, 0.0, 1.0], [1.0, 0.0, 0.0]])
+    alone = players.networks.generator.apply(
+        {"params": players.generator}, images["content"], weights
+    )
+    np.testing.assert_allclose(outputs.fake, alone, atol=1e-6)
+
+
+def test_drift_is_the_mean_square_of_the_real_logits(images):
+    config = config_with(**{"losses.drift.weight": 0.001, "losses.adversarial.kind": "wgan"})
+    players = players_of(config)
+    pairs = judged_pairs(players, run_generators(players, images), images)
+    terms, _ = discriminator_terms(players, pairs, images, jax.random.key(0), use_r1=False)
+    judge = players.networks.discriminators["main"]
+    logits = judge.apply({"params": players.discriminators["main"]}, images["style"])
+    np.testing.assert_allclose(terms["drift"], jnp.square(logits).mean(), rtol=1e-5)
+
+
+def test_a_discriminator_that_couples_images_sees_real_and_fake_apart():
+    """Batch norm over both at once would tell it which half is which."""
+    config = config_with(
+        {"name": "dcgan", "width": 8, "image_size": 32},
+        {"name": "dcgan", "width": 8, "image_size": 32},
+        **{"losses.adversarial.kind": "bce", "losses.adversarial.weight": 1.0},
+    )
+    players = players_of(config)
+    batch = {
+        "style": jax.random.uniform(jax.random.key(1), (4, 32, 32, 3)),
+        "noise": jax.random.normal(jax.random.key(2), (4, 100)),
+    }
+    outputs = run_generators(players, batch)
+    pairs = judged_pairs(players, outputs, batch)
+    terms, _ = discriminator_terms(players, pairs, batch, jax.random.key(0), use_r1=False)
+    judge = players.networks.discriminators["main"]
+    real = judge.apply({"params": players.discriminators["main"]}, batch["style"])
+    fake = judge.apply({"params": players.discriminators["main"]}, outputs.fake)
+    np.testing.assert_allclose(terms["real"], jax.nn.softplus(-real).mean(), rtol=1e-5)
+    np.testing.assert_allclose(terms["fake"], jax.nn.softplus(fake).mean(), rtol=1e-5)
+
+
+def test_content_and_style_weights_multiply_their_terms():
+    config = config_with(
+        **{"content_weight": 0.01, "style_weight": 0.1, "losses.support.weight": 1.0}
+    )
+    weights = {
+        name: term_weight(name, config)
+        for name in ("perceptual", "gram", "shift", "support/color", "support/gram")
+    }
+    assert weights["support/color"] == pytest.approx(10 * 0.01)
+    assert weights["support/gram"] == pytest.approx(1.0 * 0.1)
+    config = config_with(
+        **{
+            "content_weight": 0.01,
+            "style_weight": 0.1,
+            "losses.patch_nce.weight": 2.0,
+            "losses.adversarial.weight": 3.0,
+            "losses.warp.weight": 4.0,
+        }
+    )
+    assert term_weight("patch_nce", config) == pytest.approx(0.02)
+    assert term_weight("adversarial", config) == pytest.approx(0.3)
+    assert term_weight("warp", config) == 4.0
+
+
+def test_every_term_has_a_weight_in_the_config_and_a_kind():
+    losses = default_config().losses
+    of_the_discriminator = {"r1", "gradient_penalty", "drift"}
+    assert set(losses) - of_the_discriminator == set(generator._TERMS)
+    assert {name.partition("/")[0] for name in KINDS} == set(generator._TERMS)

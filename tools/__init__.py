@@ -1,0 +1,1 @@
+"""Tools of those who ship styles: they work in a checkout and are not installed."""
