@@ -14,8 +14,7 @@ configs/README.md; no pretrained network is needed.
 
 from ml_collections import ConfigDict
 
-from jaxstyle import sweeps
-from jaxstyle.config import CONSTANT, default_config
+from jaxstyle.config import CONSTANT, default_config, sweeps
 
 
 def get_config(size: str = "small") -> ConfigDict:

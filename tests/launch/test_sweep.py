@@ -27,8 +27,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:the load_module:DeprecationWarni
 ROOT = Path(__file__).parents[2]
 
 RECIPE = """
-from jaxstyle import sweeps
-from jaxstyle.config import default_config
+from jaxstyle.config import default_config, sweeps
 
 def get_config():
     config = default_config()

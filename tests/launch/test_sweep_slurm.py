@@ -16,8 +16,7 @@ ROOT = Path(__file__).parents[2]
 TIMEOUT = 300  # seconds, for what takes less than one minute on two free cores
 
 RECIPE = """
-from jaxstyle import sweeps
-from jaxstyle.config import default_config
+from jaxstyle.config import default_config, sweeps
 
 def get_config():
     config = default_config()
