@@ -29,12 +29,15 @@ _INTRODUCTION = """\
 
 <!-- Written by `python -m tools.style_card`; texts by hand are in {docs}/. -->
 
+For who chooses a style, or asks what it learned from and where it fails.
+[Back to the README](../README.md).
+
 They come with the package, and go by their names wherever a command takes a model:
 
 ```
-python -m jaxstyle.styles
-python -m jaxstyle.stylize 0 window --model={name}
-python -m jaxstyle.stylize in.mp4 out.mp4 --model={name}
+jaxstyle styles
+jaxstyle live 0 window --model={name}
+jaxstyle stylize in.mp4 out.mp4 --model={name}
 ```
 
 list them, show a camera in a window, and stylize a film.
