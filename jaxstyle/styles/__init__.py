@@ -1,4 +1,5 @@
-"""The styles that ship: bundles and their pictures, and what lists, ships and describes them.
+"""The styles that ship, as a list and as a page, and the limits that they keep.
 
-NAME.safetensors is the bundle of the style NAME, NAME.jpg shows what it makes of photos.
+They are in `jaxstyle/inference/shipped_styles/`: NAME.safetensors is the bundle of the style NAME,
+NAME.jpg shows what it makes of photos.
 """
