@@ -7,6 +7,7 @@ from jaxstyle.errors import UserError
 # Of each extra in pyproject.toml that a command may lack, the modules that it must bring.
 MODULES = {
     "train": (
+        "absl",
         "array_record",
         "grain",
         "importlib_resources",
