@@ -135,7 +135,7 @@ install() {
     local python="export PATH=\"\$PATH:\$HOME/.local/bin\" && { command -v python3.12 || {"
     python+=' python3 -m pip install --user --quiet uv && uv python install 3.12; }; }'
     on_all_workers "cd jaxstyle && $python && PYTHON=\$(command -v python3.12 ||\
- uv python find 3.12) JAXSTYLE_EXTRAS=tpu launch/local.sh true"
+ uv python find 3.12) JAXSTYLE_EXTRAS=train,tpu launch/local.sh true"
 }
 
 train() {
