@@ -4,7 +4,8 @@
 # The first call makes .venv with Python 3.12 or newer and installs jaxstyle into it; later calls
 # start at once, and install again only when pyproject.toml has changed.
 # JAXSTYLE_EXTRAS=test,cuda chooses the extras (default: those of the last call, at first test),
-# JAXSTYLE_VENV=... another folder than .venv, PYTHON=... the interpreter.
+# JAXSTYLE_VENV=... another folder than .venv, PYTHON=... the interpreter, and
+# JAXSTYLE_CONSTRAINTS=FILE the versions, as .ci/constraints.txt has them for CI.
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -12,9 +13,10 @@ venv=${JAXSTYLE_VENV:-"$root/.venv"}
 stamp="$venv/.jaxstyle-installed"
 last_extras=$(sed -n 1p "$stamp" 2>/dev/null || true)
 extras=${JAXSTYLE_EXTRAS:-${last_extras:-test}}
+constraints=${JAXSTYLE_CONSTRAINTS:-}
 
 if [[ $# -eq 0 ]]; then
-    sed -n '2,7s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
+    sed -n '2,8s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
     exit 2
 fi
 
@@ -36,12 +38,13 @@ find_python() {
 
 # The folder too: an environment that was moved along points to where it came from.
 wanted="$extras
-$root $(cksum <"$root/pyproject.toml")"
+$root $(cksum <"$root/pyproject.toml")${constraints:+ $(cksum <"$constraints")}"
 if [[ ! -f $stamp || $(<"$stamp") != "$wanted" ]]; then
     python=$(find_python)
     echo "installing jaxstyle[$extras] into $venv ..." >&2
     (cd "$root" && "$python" -m venv --clear "$venv")
-    "$venv/bin/python" -m pip install --quiet --editable "$root[$extras]"
+    "$venv/bin/python" -m pip install --quiet --editable "$root[$extras]" \
+        ${constraints:+"--constraint=$constraints"}
     echo "$wanted" >"$stamp"
 fi
 

@@ -109,6 +109,21 @@ def test_it_installs_again_when_asked_for_more(checkout, tools):
     assert [line.rpartition("[")[2] for line in installed] == ["test]", "test,tfds]", "test,tfds]"]
 
 
+def test_it_holds_to_constraints_and_installs_again_when_they_change(checkout, tools):
+    fake_python(tools / "python3")
+    executable(tools / "show", "true")
+    constraints = checkout / "con straints.txt"
+    constraints.write_text("jax==0.12.0\n")
+    for _ in range(2):
+        launch(checkout, tools, "show", JAXSTYLE_CONSTRAINTS=str(constraints))
+    constraints.write_text("jax==0.12.1\n")
+    launch(checkout, tools, "show", JAXSTYLE_CONSTRAINTS=str(constraints))
+    launch(checkout, tools, "show")
+    installed = (checkout / ".venv" / "installed").read_text().splitlines()
+    held = f"test] --constraint={constraints}"
+    assert [line.rpartition("[")[2] for line in installed] == [held, held, "test]"]
+
+
 def test_an_installation_that_fails_is_tried_again(checkout, tools):
     executable(
         tools / "python3",
