@@ -9,6 +9,7 @@ the number of the next batch is the whole state of the stream, whatever the numb
 the batches are the same ones, by however many processes they are loaded.
 """
 
+import gc
 import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
@@ -42,6 +43,11 @@ class BatchIterator(Iterator[Batch]):
 
     def __next__(self) -> Batch:
         if self._running is None:
+            if self._workers:
+                # Grain's queues are part of a cycle once an error has come through them. Thrown
+                # away amid a call of multiprocessing's resource tracker, as starting workers makes
+                # many, they would call it again, which it does not allow.
+                gc.collect()
             self._running = iter(_prefetched(self._batches[self._next_batch :], self._workers))
         batch = next(self._running)
         self._next_batch += 1

@@ -1,9 +1,12 @@
+import gc
 import json
 import multiprocessing
+import multiprocessing.queues
 import os
 import signal
 import subprocess
 import sys
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -331,12 +334,32 @@ def test_wrong_arguments_are_refused(wrong, message):
         make_loader(flat_images(4), flat_images(4), **OPTIONS | wrong)
 
 
-def test_an_error_in_a_worker_reaches_the_caller():
+def test_an_error_in_a_worker_reaches_the_caller_and_leaves_nothing_to_later_workers(monkeypatch):
+    """Thrown away while they start, its queues would enter multiprocessing's resource tracker anew,
+    which it warns of."""
     sources = flat_images(3), flat_images(3, size=21)
     loader = make_loader(*sources, paired=True, workers=1, **OPTIONS)
-    with pytest.raises(UserError, match="20x20 content and 21x21 style"):
-        next(loader)
-    loader.close()
+    gc.disable()
+    try:
+        with pytest.raises(UserError, match="20x20 content and 21x21 style"):
+            next(loader)
+        loader.close()
+        queues = [
+            weakref.ref(item)
+            for item in gc.get_objects()
+            if type(item) is multiprocessing.queues.Queue
+        ]
+        left = []
+
+        def start(batches, workers):
+            left.extend(queue() for queue in queues if queue())
+            return [batches[0]]
+
+        monkeypatch.setattr("jaxstyle.data.loader._prefetched", start)
+        next(make_loader(flat_images(3), flat_images(3), workers=1, **OPTIONS))
+        assert left == []
+    finally:
+        gc.enable()
 
 
 def test_workers_run_from_a_plain_script_and_start_no_jax_backend(tmp_path):
