@@ -67,7 +67,8 @@ class Loop:
     ):
         self._source = source
         self._scheduler = scheduler
-        self._sinks = dict(sinks)
+        self._sinks = dict(sinks)  # those that have not failed
+        self._failing = threading.Lock()
         self._controls = controls
         self._metrics = metrics
         self._stretch_to = stretch_to
@@ -331,10 +332,13 @@ class Loop:
             self._controls.finished.set()
             handover.abandon()
         except UserError as error:
-            self._sinks = {n: sink for n, sink in self._sinks.items() if n != name}
+            # Of several that fail at once, the last must see that no other is left.
+            with self._failing:
+                self._sinks = {n: sink for n, sink in self._sinks.items() if n != name}
+                left = list(self._sinks.values())
             # Scores of pictures that go nowhere are not worth going on for.
             if not self._source.live or all(
-                isinstance(sink, JudgeSink) or _is_extra(sink) for sink in self._sinks.values()
+                isinstance(sink, JudgeSink) or _is_extra(sink) for sink in left
             ):
                 raise
             self._say(f"{name} has failed, the others go on: {error}")

@@ -1,3 +1,4 @@
+import contextlib
 import itertools
 import threading
 import time
@@ -250,6 +251,28 @@ def test_of_several_live_sinks_one_may_fail(capsys):
     assert viewer.finished
     assert not full.finished
     assert "disk has failed, the others go on: the disk is full" in capsys.readouterr().err
+
+
+class Met(str):
+    """A sink's name; threads that look for it among others wait for each other, if they can."""
+
+    threads = threading.Barrier(2, timeout=0.5)
+    __hash__ = str.__hash__
+
+    def __ne__(self, other):
+        if threading.current_thread() is not threading.main_thread():
+            with contextlib.suppress(threading.BrokenBarrierError):
+                self.threads.wait()
+        return str.__ne__(self, other)
+
+
+def test_sinks_that_fail_at_once_both_count_as_failed(capsys):
+    sinks = {Met("disk"): Full(), Met("other disk"): Full()}
+    with pytest.raises(UserError, match="the disk is full"):
+        run(Camera(), sinks, max_frames=50)
+    assert not any(sink.finished for sink in sinks.values())
+    # The second ended the run.
+    assert capsys.readouterr().err.count("the others go on") == 1
 
 
 def test_a_sink_that_fails_ends_batches_of_mixed_sizes():
