@@ -25,7 +25,7 @@ from jaxstyle.training.default_config import needs_smooth_frames
 from jaxstyle.training.networks import build_networks
 from jaxstyle.training.train_loop import _compiled_steps, train
 
-RECIPES = sorted((Path(__file__).parents[1] / "configs").glob("*.py"))
+RECIPES = sorted((Path(__file__).parents[2] / "configs").glob("*.py"))
 
 # What makes each architecture small; the rest are small enough at the size that is trained here.
 SMALL_GENERATORS = {
