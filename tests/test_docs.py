@@ -1,11 +1,13 @@
 """What the documentation names is there: pages, headings, files, modules, commands, settings."""
 
+import importlib
 import operator
 import re
 from pathlib import Path
 
 import pytest
 
+from jaxstyle.__main__ import COMMANDS
 from jaxstyle.config import default_config
 
 ROOT = Path(__file__).parents[1]
@@ -21,6 +23,8 @@ _HEADING = re.compile(r"#{1,6} +(.+)")
 _PATH = re.compile(rf"(?<![\w./-])(?:{FOLDERS})/[a-z0-9_./]*[a-z0-9_](?!\w)")
 _MODULE = re.compile(r"python -m ((?:jaxstyle|launch|tools)[a-z_.]*[a-z_])")
 _SETTING = re.compile(r"--config\.([a-z][\w.]*)=")
+_COMMAND = re.compile(r"\bjaxstyle ([a-z]+(?: [a-z]+\b)*)|\bpython -m [a-z.]+")
+_OPTION = re.compile(r"(?<=\s)(--[a-z]\w*)(?![\w.])")
 
 
 def split(text: str) -> tuple[str, str]:
@@ -86,6 +90,25 @@ def unknown_names(text: str) -> list[str]:
     return [*paths, *modules, *(name for name in _SETTING.findall(code) if not is_setting(name))]
 
 
+def command_called(words: str) -> str | None:
+    """The name in `COMMANDS` that "stylize holiday" begins with, the longest one."""
+    parts = words.split()
+    names = [" ".join(parts[:count]) for count in range(len(parts), 0, -1)]
+    return next((name for name in names if name in COMMANDS), None)
+
+
+def commands_called(code: str) -> list[tuple[str, list[str]]]:
+    """(what follows `jaxstyle`, options) of every call; a call ends where another begins."""
+    calls = []
+    for line in code.replace("\\\n", " ").splitlines():
+        found = list(_COMMAND.finditer(line))
+        ends = [*(match.start() for match in found[1:]), len(line)]
+        for match, end in zip(found, ends, strict=False):
+            if match[1]:
+                calls.append((match[1], _OPTION.findall(line[match.end() : end])))
+    return calls
+
+
 def page_name(page: Path) -> str:
     return str(page.relative_to(ROOT))
 
@@ -105,3 +128,39 @@ def test_what_a_page_names_is_there(page):
 def test_pages_are_reached_from_the_readme_and_lead_back(page):
     assert f"]({page_name(page)})" in (ROOT / "README.md").read_text()
     assert "](../README.md)" in page.read_text()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=page_name)
+def test_commands_are_called_as_they_can_be(page, capsys):
+    helps: dict[str, str] = {}
+    for words, options in commands_called(split(page.read_text())[1]):
+        name = command_called(words)
+        assert name, f"no command: jaxstyle {words}"
+        if name not in helps:
+            with pytest.raises(SystemExit) as ended:
+                importlib.import_module(COMMANDS[name][0]).main(["--help"])
+            assert ended.value.code == 0
+            helps[name] = capsys.readouterr().out
+        assert [o for o in options if not re.search(rf"{o}\b", helps[name])] == [], name
+
+
+def test_the_checks_find_what_is_wrong(tmp_path):
+    page = tmp_path / "page.md"
+    (tmp_path / "other.md").write_text("## To `do`: this\n\n## Twice\n\n## Twice\n")
+    good = "[a](other.md), [b](other.md#to-do-this), [c](other.md#twice-1), `[d](not/a/link)`"
+    assert dead_links(page, f"{good} [e](gone.md)\n[f\ng](other.md#twice-2)") == [
+        "gone.md",
+        "other.md#twice-2",
+    ]
+    named = (
+        "`configs/demo.py`, `docs/NAME.md` and `jaxstyle/gone.py`\n\n    python -m jaxstyle.gone\n"
+    )
+    assert unknown_names(named) == ["jaxstyle/gone.py", "jaxstyle.gone"]
+    assert unknown_names("`--config.losses.warp.weight=1 --config.nosuch=1`") == ["nosuch"]
+    called = "jaxstyle data show x --out=y\njaxstyle live \\\n  --model=cel # jaxstyle no"
+    assert commands_called(called) == [
+        ("data show x", ["--out"]),
+        ("live", ["--model"]),
+        ("no", []),
+    ]
+    assert [command_called(words) for words in ("data show x", "no")] == ["data show", None]

@@ -36,7 +36,7 @@ They come with the package, and go by their names wherever a command takes a mod
 
 ```
 jaxstyle styles
-jaxstyle live 0 window --model={name}
+jaxstyle live --model={name}
 jaxstyle stylize in.mp4 out.mp4 --model={name}
 ```
 
