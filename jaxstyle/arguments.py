@@ -1,7 +1,8 @@
-"""Types of command-line arguments that several commands take, for argparse."""
+"""Types of command-line arguments that several commands take, and the parser that all have."""
 
 import argparse
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 
 
@@ -63,3 +64,52 @@ def listed[T](item: Callable[[str], T]) -> Callable[[str], list[T]]:
         return list(dict.fromkeys(item(part) for part in text.split(",") if part))
 
     return parse
+
+
+def command_parser(prog: str, description: str, details: str = "") -> argparse.ArgumentParser:
+    """The parser of a command.
+
+    prog: how it was called, "jaxstyle stylize" or "python -m jaxstyle.stylize". details: the text
+    below the options, in whose examples commands are called as "python -m jaxstyle.X"; they are
+    shown as this one was called.
+    """
+    return argparse.ArgumentParser(
+        prog=prog,
+        description=description,
+        epilog=as_called(details, prog),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+
+
+def as_called(text: str, prog: str) -> str:
+    """The text with every "python -m jaxstyle.X" in it as whoever called `prog` would call X."""
+    caller, _, _ = prog.partition("jaxstyle ")
+    if caller == prog:
+        return text
+
+    def named(match: re.Match) -> str:
+        words = ["train" if word == "main" else word for word in match[1].split(".")]
+        return f"{caller}jaxstyle {' '.join(words)}"
+
+    return re.sub(r"python -m jaxstyle\.([a-z]+(?:\.[a-z]+)*)", named, text)
+
+
+def settings_parser(prog: str, description: str, details: str = "") -> argparse.ArgumentParser:
+    """The parser of a command that takes settings of a recipe, for `parse_with_settings`."""
+    parser = command_parser(prog, description, details)
+    # --config.steps=3 is no --config.
+    parser.allow_abbrev = False
+    return parser
+
+
+def parse_with_settings(
+    parser: argparse.ArgumentParser, argv: Sequence[str] | None
+) -> argparse.Namespace:
+    """Parses a command line that may have settings of a recipe, --config.NAME=VALUE.
+
+    What the parser does not know is kept as it is, in "settings": only who reads the recipe can
+    tell whether it is a setting.
+    """
+    args, settings = parser.parse_known_args(argv)
+    args.settings = settings
+    return args

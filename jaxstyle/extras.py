@@ -19,20 +19,34 @@ MODULES = {
         "tensorflow_datasets",
     ),
     "onnx": ("onnx", "onnxruntime"),
+    "virtual": ("pyvirtualcam",),
+    "tensorboard": ("tensorboardX",),
+    "keras": ("h5py",),
+    "slurm": ("submitit",),
+    "tfds": ("tensorflow",),
 }
 
 
-def require(extra: str) -> None:
+def require(extra: str, *modules: str) -> None:
     """Raises `UserError`, one line that says what to install, if a package of the extra is missing.
 
-    extra: a key of `MODULES`. Imports nothing, so that it may be asked before what takes long.
+    extra: a key of `MODULES`. modules: those of it that are needed; by default all. Imports
+    nothing, so that it may be asked before what takes long.
     """
-    missing = [name for name in MODULES[extra] if not _is_there(name)]
-    if missing:
+    if missing := missing_modules(extra, *modules):
         raise UserError(
-            f"this needs {', '.join(missing)}, which is not installed: "
-            f"pip install 'jaxstyle[{extra}]'"
+            f"this needs {', '.join(missing)}, which is not installed: {how_to_install(extra)}"
         )
+
+
+def missing_modules(extra: str, *modules: str) -> list[str]:
+    """The modules, of those named or of all of the extra, that are not installed."""
+    return [name for name in modules or MODULES[extra] if not _is_there(name)]
+
+
+def how_to_install(extra: str) -> str:
+    """What to type."""
+    return f"pip install 'jaxstyle[{extra}]'"
 
 
 def _is_there(name: str) -> bool:

@@ -1,41 +1,58 @@
 """Trains: `python -m jaxstyle.main --config=configs/anime.py --workdir=runs/anime`.
 
-Any setting of the config can be given on the command line: `--config.batch_size=16`. The same
-command again goes on from the last checkpoint. Where several processes are to train one model, each
-is started with this command, see `jaxstyle.training.distributed`.
+Where several processes are to train one model, each is started with this command, see
+`jaxstyle.training.distributed`.
 """
 
-import signal
+import argparse
 import sys
+from collections.abc import Sequence
 
-from absl import app, flags, logging
+from jaxstyle.arguments import parse_with_settings, settings_parser
+from jaxstyle.errors import UserError, run_command
+from jaxstyle.extras import require
 
-from jaxstyle.errors import reported_in_one_line
-from jaxstyle.inference.engine import keep_compiled_programs
-from jaxstyle.training import config_flag, distributed
-from jaxstyle.training.config_flag import CONFIG, parse_flags
-from jaxstyle.training.train_loop import train
+_DETAILS = """\
+RECIPE is a file such as configs/anime.py; configs/anime.py:base gives it an argument. Settings of
+the recipe can be given as well: --config.NAME=VALUE.
 
-flags.adopt_module_key_flags(config_flag)
-_WORKDIR = flags.DEFINE_string("workdir", None, "Where checkpoints, samples and the model go.")
+examples:
+  the cel look, from the data that are built in:
+    python -m jaxstyle.main --config=configs/anime.py --workdir=runs/anime
+  your own films and frames, with smaller batches; the same command again goes on with it:
+    python -m jaxstyle.main --config=configs/anime.py --workdir=runs/mine --config.batch_size=4 \\
+        --config.data.content=films/ --config.data.style=frames/
+"""
 
 
-def main(argv: list[str]) -> None:
-    """Trains as the flags say."""
-    logging.set_verbosity(logging.WARNING)
-    keep_compiled_programs()
-    # A polite kill must clean up as Ctrl-C does, also before the loop that saves on it.
-    signal.signal(signal.SIGTERM, lambda *_: distributed.leave_at_signal(signal.SIGTERM))
-    try:
-        with reported_in_one_line():
-            distributed.initialize()
-            with distributed.leaving_at_errors():
-                train(CONFIG.value, _WORKDIR.value)
-    except KeyboardInterrupt:
-        print("interrupted; the same command goes on from the last checkpoint", file=sys.stderr)
-        distributed.leave_at_signal(signal.SIGINT)
+def main(argv: Sequence[str] | None = None, prog: str = "python -m jaxstyle.main") -> int:
+    """Runs the command; returns its exit status."""
+    args = parse_with_settings(_parser(prog), argv)
+    return run_command(_run, args, "the same command goes on from the last checkpoint")
+
+
+def _run(args: argparse.Namespace) -> None:
+    if not args.config:
+        raise UserError("name a recipe: --config=configs/anime.py")
+    if not args.workdir:
+        raise UserError("name a folder for checkpoints, samples and the model: --workdir=DIR")
+    require("train")
+
+    from jaxstyle.commands.run_train import train_recipe
+
+    train_recipe(args.config, args.settings, args.workdir)
+
+
+def _parser(prog: str) -> argparse.ArgumentParser:
+    parser = settings_parser(
+        prog, "Trains a model; the same command again goes on from the last checkpoint.", _DETAILS
+    )
+    parser.add_argument("--config", metavar="RECIPE", help="such as configs/anime.py")
+    parser.add_argument(
+        "--workdir", metavar="DIR", help="where checkpoints, samples and the model go"
+    )
+    return parser
 
 
 if __name__ == "__main__":
-    flags.mark_flags_as_required(["config", "workdir"])
-    app.run(main, flags_parser=parse_flags)
+    sys.exit(main())

@@ -1,48 +1,48 @@
 """Stylizes images, films, cameras and streams: `python -m jaxstyle.stylize SOURCE SINK ...`."""
 
 import argparse
-import collections
-import contextlib
 import signal
 import sys
 from collections.abc import Sequence
-from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
-import jax
-
-import jaxstyle
+from jaxstyle.arguments import command_parser, frame_size, positive_int, rate
+from jaxstyle.choices import ACCELERATOR_BATCH
 from jaxstyle.errors import UserError, reported_in_one_line
-from jaxstyle.inference.bundle import Bundle
-from jaxstyle.inference.engine import Stylizer, keep_compiled_programs
-from jaxstyle.inference.judge import FrameJudge
-from jaxstyle.inference.model_files import find_model, model_help
-from jaxstyle.inference.open_model import open_model
-from jaxstyle.inference.styles import Style, style_names, styles_of
-from jaxstyle.media.film import FilmReader, FilmWriter
-from jaxstyle.media.images import read_image
-from jaxstyle.models.examples import condition_of
-from jaxstyle.realtime.captures import Captures
-from jaxstyle.realtime.controls import Controls
-from jaxstyle.realtime.destinations import Output, is_watched, written_path
-from jaxstyle.realtime.frame_loop import Loop
-from jaxstyle.realtime.frame_sinks import Sink
-from jaxstyle.realtime.frame_sources import (
-    ImageSource,
-    RepeatedSource,
-    Source,
-    files_of,
-    open_source,
-)
-from jaxstyle.realtime.judging import JudgeSink, check_judge_clashes, check_judge_path
-from jaxstyle.realtime.mask import Mask, open_mask
-from jaxstyle.realtime.metrics import Metrics, write_report
-from jaxstyle.realtime.scheduler import Scheduler
-from jaxstyle.realtime.strength import StrengthCurve
-from jaxstyle.stylize_options import ACCELERATOR_BATCH, parser
+from jaxstyle.inference.shipped_styles import model_help
+from jaxstyle.media.file_types import CONTAINERS
 
-# For images; and what a live picture should not fall below.
-_FPS = Fraction(24)
+_EXAMPLES = """\
+SOURCE is an image, a folder or a quoted glob of images, a film, the number of a camera, or the
+address of a stream (rtsp://..., http://...).
+SINK is an image, a folder, a film (%(films)s), or one of the words
+  window   shows it; h there lists the keys
+  http     shows it in browsers, with controls: http://127.0.0.1:8000/; http://0.0.0.0:8000 lets
+           other machines in, with a token
+  virtual  a camera that other programs can choose (pip install 'jaxstyle[virtual]')
+  null     nowhere, to measure
+MODEL is a style that ships (python -m jaxstyle.styles shows them), a file, or an address.
+
+examples:
+  a film, its sound, frame rate and length kept:
+    python -m jaxstyle.stylize holiday.mp4 holiday_anime.mp4 --model=cel
+  in a style of your own, or one from the web:
+    python -m jaxstyle.stylize a.mp4 b.mp4 --model=runs/mine/model.safetensors
+    python -m jaxstyle.stylize a.mp4 b.mp4 --model=https://HOST/ink.safetensors#sha256=DIGEST
+  its first 200 frames, smaller, half as strong:
+    python -m jaxstyle.stylize a.mkv b.mkv --model=M --max_frames=200 --size=640x360 --strength=.5
+  photos, names kept:
+    python -m jaxstyle.stylize photos/ stylized/ --model=M
+  the camera, live, in two styles to switch between, recorded as well:
+    python -m jaxstyle.stylize 0 window --sink=show.mp4 --model=M --model=N
+  a network camera, watched and controlled in a browser, at 30 frames a second whatever it takes:
+    python -m jaxstyle.stylize rtsp://camera/stream http --model=M --fps=30
+  any style, from an image, where the model takes one; stronger from second 2 to second 4:
+    python -m jaxstyle.stylize a.mp4 b.mp4 --model=M --style=wave.jpg --strength=2:0.4,4:1
+  only what the mask shows white, with a list of the frames that came out poorly:
+    python -m jaxstyle.stylize a.mp4 b.mp4 --model=M --mask=person.mp4 --judge=poor.jsonl
+"""
 
 # SIGHUP comes when the terminal is closed; not every platform has it.
 _STOP_SIGNALS = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
@@ -56,16 +56,22 @@ class Terminated(KeyboardInterrupt):
         self.status = 128 + number
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main(argv: Sequence[str] | None = None, prog: str = "python -m jaxstyle.stylize") -> int:
     """Runs the command; returns its exit status."""
-    args = parser().parse_args(argv)
+    return run(_parser(prog).parse_args(argv))
+
+
+def run(args: argparse.Namespace) -> int:
+    """Stylizes as the arguments say; returns the exit status."""
     for stop in _STOP_SIGNALS:
         # Under nohup, SIGHUP is ignored from the start and must remain so.
         if signal.getsignal(stop) != signal.SIG_IGN:
             signal.signal(stop, _terminate)
     try:
         with reported_in_one_line():
-            _stylize(args)
+            from jaxstyle.commands.run_stylize import stylize
+
+            stylize(args)
     except Terminated as terminated:
         return terminated.status
     except KeyboardInterrupt:
@@ -81,184 +87,132 @@ def _terminate(number: int, _frame: object) -> None:
     raise Terminated(number)
 
 
-def _stylize(args: argparse.Namespace) -> None:
-    names = [*([args.sink] if args.sink else []), *args.more_sinks]
-    if not names:
-        raise UserError("no SINK is named: where should the pictures go? --help lists them")
-    if not args.model:
-        raise UserError(f"give a --model=MODEL: {model_help()}")
-    for name, count in collections.Counter(names).items():
-        if count > 1:
-            raise UserError(f"the sink {name} is named twice")
-    keep_compiled_programs()
-    # Compiling in the background would otherwise hold up every frame for some milliseconds at each
-    # hand-over between threads.
-    sys.setswitchinterval(0.0005)
-    metrics = Metrics(jaxstyle.STARTED)
-    if args.report and not args.report.absolute().parent.is_dir():
-        raise UserError(f"there is no folder {args.report.parent} to write {args.report.name} to")
-    bundles = [open_model(model) for model in args.model]
-    style_images = [read_image(path) for path in args.styles]
-    names_of_styles = style_names(bundles, [Path(path).stem for path in args.styles])
-    styles = styles_of(bundles, len(style_images))
-    judge = _open_judge(args, bundles)
-    with contextlib.ExitStack() as stack:
-        source = stack.enter_context(contextlib.closing(_open_source(args, names)))
-        mask = _open_mask(args, source, stack)
-        if judge:
-            _check_judged(args, names, source, mask)
-        controls = _controls(args, names_of_styles, styles)
-        comment = _comment(bundles, names_of_styles)
-        stretch_to = None if source.live else args.size
-        output = Output(
-            source,
-            controls,
-            metrics,
-            comment,
-            size=stretch_to,
-            max_frames=args.max_frames,
-            overwrite=args.overwrite,
-            token=args.token,
-        )
-        sinks = {name: stack.enter_context(output.open(name)) for name in names}
-        watched = any(sink.live for sink in sinks.values())
-        if watched:
-            captures = Captures(args.captures, controls, source.time_base, source.rate, comment)
-            sinks["captures"] = stack.enter_context(captures)
-        if judge:
-            judging = JudgeSink(judge, args.judge, source.time_base, controls, styles)
-            sinks["judge"] = stack.enter_context(judging)
-        stylizer = Stylizer(bundles, style_images=style_images)
-        loop = Loop(
-            source,
-            _scheduler(args, source, stylizer, watched),
-            sinks,
-            controls,
-            metrics,
-            stretch_to=stretch_to,
-            max_frames=args.max_frames,
-            mask=mask,
-        )
-        try:
-            loop.run()
-        finally:
-            if args.report:
-                ran = {
-                    "source": getattr(source, "name", args.source),
-                    "sinks": names,
-                    "styles": names_of_styles,
-                    "reconnects": getattr(source, "reconnects", 0),
-                }
-                write_report(args.report, {**ran, **metrics.report()})
-        _tell(args, source, mask, sinks, metrics)
+def _parser(prog: str) -> argparse.ArgumentParser:
+    parser = command_parser(
+        prog,
+        "Turns images, films, cameras and streams into a style.",
+        _EXAMPLES % {"films": " ".join(CONTAINERS)},
+    )
+    parser.add_argument("source", metavar="SOURCE")
+    parser.add_argument("sink", metavar="SINK", nargs="?")
+    add_options(parser)
+    return parser
 
 
-def _open_judge(args: argparse.Namespace, bundles: Sequence[Bundle]) -> FrameJudge | None:
-    if args.judge is None:
-        return None
-    check_judge_path(args.judge, args.overwrite)
-    if len(bundles) > 1:
-        raise UserError("the scores of two models cannot be compared; give --judge one --model")
-    return FrameJudge(bundles[0])
-
-
-def _check_judged(
-    args: argparse.Namespace, sinks: list[str], source: Source, mask: Mask | None
-) -> None:
-    """Raises `UserError` if scores would take the place of another file, or have no end."""
-    if source.live and args.max_frames is None:
-        raise UserError(
-            "--judge writes its scores at the end, which a live source has none of; "
-            "give --max_frames as well"
-        )
-    used = {
-        "the source": files_of(source),
-        "a sink": [path for path in map(written_path, sinks) if path],
-        "the mask": mask.files if mask else [],
-        "a style image": [Path(path) for path in args.styles],
-        "a model": [find_model(model) for model in args.model],
-        "the report": [args.report] if args.report else [],
-    }
-    check_judge_clashes(args.judge, used)
-
-
-def _open_mask(
-    args: argparse.Namespace, source: Source, stack: contextlib.ExitStack
-) -> Mask | None:
-    if args.mask is None:
-        return None
-    mask = open_mask(args.mask, args.fps or _FPS, live=source.live)
-    return stack.enter_context(contextlib.closing(mask))
-
-
-def _scheduler(
-    args: argparse.Namespace, source: Source, stylizer: Stylizer, watched: bool
-) -> Scheduler:
-    on_cpu = jax.default_backend() == "cpu"
-    return Scheduler(
-        stylizer,
-        live=source.live,
-        watched=watched,
-        fps=args.fps or _FPS,
-        size=args.size,
-        rounded=isinstance(source, ImageSource) and source.total > 1,
-        batch=args.batch or (1 if watched or on_cpu else ACCELERATOR_BATCH),
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Adds all that can be said beside SOURCE and SINK; `run` takes what it is parsed to."""
+    parser.add_argument(
+        "--sink",
+        dest="more_sinks",
+        metavar="SINK",
+        action="append",
+        default=[],
+        help="another one, at the same time; may be repeated",
+    )
+    parser.add_argument(
+        "--model",
+        metavar="MODEL",
+        action="append",
+        default=[],
+        help=f"{model_help()}; may be repeated, and controls switch and mix the styles",
+    )
+    parser.add_argument(
+        "--style",
+        dest="styles",
+        metavar="IMAGE",
+        action="append",
+        default=[],
+        help="a style image, for models that take their style from one; repeated, each is a style",
+    )
+    parser.add_argument(
+        "--strength",
+        type=_strength,
+        default=1.0,
+        metavar="S",
+        help="from 0, the input, to 1, the style (1); or a curve over the film's time, "
+        "seconds:strength, such as 0:0,2.5:1,10:0.3",
+    )
+    parser.add_argument(
+        "--mask",
+        metavar="SOURCE",
+        help="an image, a folder of images or a film, a frame for each frame (the last one stays): "
+        "white is stylized, black is left as it is",
+    )
+    parser.add_argument(
+        "--smoothing",
+        type=float,
+        default=0.0,
+        help="how much of the last picture stays where the input stands still, 0 to 0.9 (0)",
+    )
+    parser.add_argument(
+        "--size",
+        type=frame_size,
+        metavar="WxH",
+        help="stretch frames to this size first (films keep their shape on the screen); live: ask "
+        "the camera for it, and compute at no more",
+    )
+    parser.add_argument(
+        "--max_frames",
+        type=positive_int,
+        metavar="N",
+        help="stop after N frames; sound is cut to the same length",
+    )
+    parser.add_argument(
+        "--fps",
+        type=rate,
+        help="of images: images a second, such as 25 or 30000/1001; live: ask the camera for it, "
+        "and compute at smaller sizes to hold it (24)",
+    )
+    parser.add_argument(
+        "--batch",
+        type=positive_int,
+        metavar="N",
+        help=f"frames of a film computed together ({ACCELERATOR_BATCH} on an accelerator, 1 on a "
+        "CPU)",
+    )
+    parser.add_argument(
+        "--captures",
+        type=Path,
+        default=Path(),
+        metavar="FOLDER",
+        help="where snapshots and recordings go that are asked for while it runs (here)",
+    )
+    parser.add_argument(
+        "--token", help="what viewers on the network must know (a new one for each run)"
+    )
+    parser.add_argument(
+        "--report",
+        type=Path,
+        metavar="FILE.json",
+        help="write how fast it ran, where the time went and how late pictures were",
+    )
+    parser.add_argument(
+        "--judge",
+        type=Path,
+        metavar="FILE.jsonl",
+        help="have the model's discriminator score every frame, and flag the poor ones; the worst "
+        "are shown in FILE.png; live, together with --max_frames",
+    )
+    parser.add_argument(
+        "--keep_going",
+        action="store_true",
+        help="stylize what can be decoded of a damaged film, instead of stopping with an error",
+    )
+    parser.add_argument(
+        "--overwrite",
+        action="store_true",
+        help="replace an existing SINK (in a folder: the files of the same names)",
     )
 
 
-def _controls(args: argparse.Namespace, names: list[str], styles: list[Style]) -> Controls:
-    curve = args.strength if isinstance(args.strength, StrengthCurve) else None
-    controls = Controls(names, bundles=[style.bundle for style in styles], curve=curve)
-    controls.change({"smoothing": args.smoothing})
-    if curve is None:
-        controls.change({"strength": args.strength})
-    return controls
+def _strength(text: str) -> Any:
+    """A float, or a `StrengthCurve`."""
+    from jaxstyle.realtime.strength import parse_strength
 
-
-def _comment(bundles: Sequence[Bundle], styles: Sequence[str]) -> str:
-    """What films and images say of how they were made."""
-    if all(condition_of(bundle.generator) is None for bundle in bundles):
-        return f"Stylized with jaxstyle, model {', '.join(styles)}"
-    models = ", ".join(bundle.metadata["name"] for bundle in bundles)
-    return f"Stylized with jaxstyle, model {models}, style {', '.join(styles)}"
-
-
-def _open_source(args: argparse.Namespace, sinks: list[str]) -> Source:
-    source = open_source(
-        args.source,
-        args.fps or _FPS,
-        keep_going=args.keep_going,
-        size=args.size,
-        fps=args.fps,
-    )
-    if isinstance(source, ImageSource) and any(map(is_watched, sinks)):
-        # A picture that is watched stays, and controls act on it.
-        return RepeatedSource(source)
-    return source
-
-
-def _tell(
-    args: argparse.Namespace,
-    source: Source,
-    mask: Mask | None,
-    sinks: dict[str, Sink],
-    metrics: Metrics,
-) -> None:
-    """Says what there is to know of a run that has ended."""
-    if metrics.counts["stylized"] > 1:
-        print(metrics.summary(), file=sys.stderr)
-    for name, sink in sinks.items():
-        if isinstance(sink, FilmWriter) and sink.dropped:
-            print(f"note: {name} cannot hold {', '.join(sink.dropped)}", file=sys.stderr)
-    if isinstance(source, FilmReader) and source.damaged:
-        print(f"note: {args.source} was damaged in {source.damaged} places", file=sys.stderr)
-    if isinstance(source, ImageSource) and source.skipped:
-        print(f"note: {source.skipped} images could not be read", file=sys.stderr)
-    # A single picture is meant to stay.
-    if mask and mask.ended and mask.count > 1:
-        print(
-            f"note: the mask ended after {mask.count} frames; its last one stayed", file=sys.stderr
-        )
+    try:
+        return parse_strength(text)
+    except UserError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 if __name__ == "__main__":

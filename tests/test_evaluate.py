@@ -159,7 +159,7 @@ def test_what_cannot_work_is_told_in_one_line_and_leaves_no_report(
     def worked(*arguments, **options):
         raise AssertionError("it worked before it refused")
 
-    monkeypatch.setattr("jaxstyle.evaluate.measure", worked)
+    monkeypatch.setattr("jaxstyle.commands.run_evaluate.measure", worked)
     model, two, diverged = (files / f"{name}.safetensors" for name in ("bright", "two", "nan"))
     judgeless = tmp_path / "judgeless.safetensors"
     save_bundle(judgeless, load_bundle(model).parameters, {"generator": NANO})
@@ -200,7 +200,7 @@ def test_ctrl_c_ends_it_without_a_report(files, tmp_path, capsys, monkeypatch):
     def interrupted(*arguments):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("jaxstyle.evaluate.measure", interrupted)
+    monkeypatch.setattr("jaxstyle.commands.run_evaluate.measure", interrupted)
     assert run(f"--content={files}/photos", *SMALL, f"--out={tmp_path}/out") == 130
     assert capsys.readouterr().err == "interrupted: no report was written\n"
     assert not list((tmp_path / "out").iterdir())

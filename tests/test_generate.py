@@ -148,7 +148,7 @@ def test_an_image_is_a_grid_of_samples(model, samples, tmp_path):
 
 
 def test_a_folder_gets_single_images_whatever_the_batch(model, samples, tmp_path, monkeypatch):
-    monkeypatch.setattr("jaxstyle.generate._BATCH", 4)
+    monkeypatch.setattr("jaxstyle.commands.run_generate._BATCH", 4)
     assert run(model, f"{tmp_path}/many/", "--count=10", "--seed=3") == 0
     names = sorted(path.name for path in (tmp_path / "many").iterdir())
     assert names == [f"sample_{i:05d}.png" for i in range(10)]

@@ -7,9 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from absl.testing import flagsaver
 
-from jaxstyle.training.config_flag import parse_flags
+from jaxstyle.errors import UserError
+from jaxstyle.training.config_flag import read_config
 
 # How ml_collections loads a recipe.
 pytestmark = pytest.mark.filterwarnings("ignore:the load_module:DeprecationWarning")
@@ -59,53 +59,49 @@ def the_error(stderr: str) -> str:
     return stderr.removeprefix("error: ").strip()
 
 
-@pytest.fixture
-def parse(monkeypatch, capsys):
-    """Parses a command line as the program does; returns what it says as it gives up."""
-
-    def refuse(*arguments) -> str:
-        argv = ["main", *map(str, arguments)]
-        monkeypatch.setattr(sys, "argv", argv)
-        with flagsaver.flagsaver(), pytest.raises(SystemExit) as exit_info:
-            parse_flags(argv)
-        assert exit_info.value.code == 1
-        return the_error(capsys.readouterr().err)
-
-    return refuse
+def refusal(recipe, *settings) -> str:
+    """The one line with which a recipe, or what is to be changed in it, is refused."""
+    with pytest.raises(UserError) as raised:
+        read_config(str(recipe), settings)
+    assert "\n" not in str(raised.value)
+    return str(raised.value)
 
 
-def test_an_unknown_setting_on_the_command_line(parse, recipe):
-    assert "nosuch" in parse(f"--config={recipe()}", "--workdir=x", "--config.nosuch=1")
-    assert "nosuch" in parse(f"--config={recipe()}", "--workdir=x", "--config.data.nosuch=1")
+def test_an_unknown_setting_on_the_command_line(recipe):
+    assert "nosuch" in refusal(recipe(), "--config.nosuch=1")
+    assert "nosuch" in refusal(recipe(), "--config.data.nosuch=1")
 
 
-def test_an_unknown_setting_in_a_recipe(parse, recipe):
-    message = parse(f"--config={recipe('config.data.nosuch = 1')}", "--workdir=x")
+def test_an_unknown_setting_in_a_recipe(recipe):
+    message = refusal(recipe("config.data.nosuch = 1"))
     assert 'Key "nosuch" does not exist' in message
     assert "crop_scale" not in message  # not the whole config
 
 
-def test_a_value_of_the_wrong_type(parse, recipe):
-    message = parse(f"--config={recipe()}", "--workdir=x", "--config.steps=many")
-    assert "--config.steps=many" in message
-    message = parse(f"--config={recipe('config.steps = chr(65)')}", "--workdir=x")
+def test_a_value_of_the_wrong_type(recipe):
+    assert "--config.steps=many" in refusal(recipe(), "--config.steps=many")
+    message = refusal(recipe("config.steps = chr(65)"))
     assert "'steps'" in message
     assert "int" in message
 
 
-def test_a_recipe_that_is_not_there(parse, tmp_path):
-    assert "nowhere.py" in parse(f"--config={tmp_path}/nowhere.py", "--workdir=x")
-    message = parse(f"--config={tmp_path}/nowhere.py", "--workdir=x", "--config.steps=3")
-    assert "nowhere.py" in message
+def test_a_recipe_that_is_not_there(tmp_path):
+    assert "nowhere.py" in refusal(tmp_path / "nowhere.py")
+    assert "nowhere.py" in refusal(tmp_path / "nowhere.py", "--config.steps=3")
 
 
-def test_a_recipe_that_is_no_python(parse, recipe):
-    assert "recipe.py, line" in parse(f"--config={recipe('config.steps = = 3')}", "--workdir=x")
+def test_a_recipe_that_is_no_python(recipe):
+    assert "recipe.py, line" in refusal(recipe("config.steps = = 3"))
 
 
-def test_what_is_no_flag(parse, recipe):
-    assert "'extra'" in parse(f"--config={recipe()}", "--workdir=x", "extra")
-    assert "nosuch" in parse(f"--config={recipe()}", "--workdir=x", "--nosuch=1")
+def test_what_is_no_setting(recipe):
+    assert "'extra'" in refusal(recipe(), "extra")
+    assert "nosuch" in refusal(recipe(), "--nosuch=1")
+
+
+def test_settings_change_the_recipe(recipe):
+    config = read_config(str(recipe()), ["--config.steps", "7", "--config.data.noise=0.5"])
+    assert (config.steps, config.data.noise, config.batch_size) == (7, 0.5, 4)
 
 
 def test_mistakes_end_the_program_with_one_line(recipe, tmp_path):

@@ -17,13 +17,14 @@ import pytest
 import tensorflow_datasets as tfds
 from PIL import Image, ImageDraw, ImageFont
 
+from jaxstyle.commands.run_prepare import slurm_shard
 from jaxstyle.data.scenes import Scenes
 from jaxstyle.data.sources import open_source
 from jaxstyle.errors import UserError
 from jaxstyle.media.film import FilmWriter, Frame
 from jaxstyle.media.images import read_image
 from jaxstyle.preparation.film_frames import output_size
-from jaxstyle.prepare import main, slurm_shard
+from jaxstyle.prepare import main
 
 RATE = 12
 WIDTH, HEIGHT, BAR = 160, 120, 16

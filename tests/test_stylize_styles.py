@@ -214,7 +214,7 @@ def test_a_live_source_is_judged_for_as_many_frames_as_are_named(
     monkeypatch.chdir(tmp_path)
     Image.fromarray(np.full((48, 64, 3), 90, np.uint8)).save("a.png")
     # A picture that is watched comes again and again.
-    monkeypatch.setattr("jaxstyle.stylize.is_watched", lambda sink: True)
+    monkeypatch.setattr("jaxstyle.commands.run_stylize.is_watched", lambda sink: True)
     options = [f"--model={brighter}", "--judge=s.jsonl"]
     assert run("a.png", "null", *options) == 1
     assert "which a live source has none of; give --max_frames" in capsys.readouterr().err

@@ -30,6 +30,11 @@ PEERS = {
     "onnxruntime": (_WORKERS / "onnx_worker.py", ("onnxruntime", "numpy")),
     "openvino": (_WORKERS / "onnx_worker.py", ("openvino", "numpy")),
 }
+# Those that train, in the same form.
+TRAINING_PEERS = {
+    "torch": (PEERS_FOLDER / "torch_training_worker.py", ("torch", "numpy")),
+    "torch-compile": (PEERS_FOLDER / "torch_training_worker.py", ("torch", "numpy")),
+}
 # Those that read what jaxstyle exports.
 ONNX_PEERS = frozenset(("onnxruntime", "openvino"))
 

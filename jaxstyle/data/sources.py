@@ -9,6 +9,7 @@ import numpy as np
 
 from jaxstyle.data.cifar import Cifar
 from jaxstyle.errors import UserError
+from jaxstyle.extras import require
 from jaxstyle.media.images import IMAGE_EXTENSIONS, ImageFiles, find_files
 
 FILM_EXTENSIONS = frozenset(
@@ -128,6 +129,8 @@ def _open_tfds(spec: str, name: str, query: str, cache_dir: str | os.PathLike | 
         raise UserError(f"{spec}: name a data set, for example tfds:cycle_gan/ukiyoe2photo")
     if cache_dir is not None:
         options.setdefault("data_dir", Path(cache_dir) / "tfds")
+
+    require("train", "tensorflow_datasets", "array_record", "importlib_resources")
 
     # Imported only when asked for: TFDS and its readers are slow to import.
     from jaxstyle.data.tfds import TfdsImages

@@ -8,11 +8,11 @@ import os
 import threading
 from collections.abc import Sequence
 
-import av
 import numpy as np
 
 from jaxstyle.errors import UserError
 from jaxstyle.media.film import open_film, upright_rgb
+from jaxstyle.media.pyav import av
 
 # An open decoder holds a file handle and some tens of megabytes.
 _MAX_OPEN_FILMS = 8

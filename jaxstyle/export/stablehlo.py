@@ -14,9 +14,8 @@ from collections.abc import Callable, Sequence
 import jax
 from jax import export
 
+from jaxstyle.choices import PLATFORMS
 from jaxstyle.errors import UserError
-
-PLATFORMS = ("cpu", "cuda", "tpu")
 
 
 def to_stablehlo(

@@ -37,7 +37,7 @@ def find_model(spec: str | os.PathLike) -> Path:
         return _fetch(spec)
     raise UserError(
         f"no model at {spec}: it is neither a file, such as training writes as "
-        f"WORKDIR/model.safetensors, nor a style that ships ({listed_names()})"
+        f"WORKDIR/model.safetensors, nor a style that ships ({shipped_styles.listed_names()})"
     )
 
 
@@ -45,19 +45,6 @@ def model_name(spec: str | os.PathLike) -> str:
     """What a model is called that has no name of its own: its file without the extension."""
     spec = os.fspath(spec)
     return Path(file_name(spec) if _URL.match(spec) else spec).stem
-
-
-def model_help() -> str:
-    """What a model argument may be, for the help texts of commands."""
-    return (
-        f"a style that ships ({listed_names()}), a .safetensors bundle, or "
-        "https://HOST/FILE.safetensors#sha256=DIGEST"
-    )
-
-
-def listed_names() -> str:
-    """The names of the styles that ship, as text."""
-    return ", ".join(shipped_styles.names()) or "none in this installation"
 
 
 def _fetch(url: str) -> Path:

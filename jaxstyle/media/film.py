@@ -13,27 +13,19 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Self
 
-import av
 import numpy as np
-from av.codec.context import Flags
-from av.sidedata.sidedata import Type as SideDataType
-from av.stream import Disposition
-from av.video.reformatter import ColorRange, Interpolation
 
 from jaxstyle.errors import UserError
+from jaxstyle.media.file_types import CONTAINERS
+from jaxstyle.media.pyav import (
+    ColorRange,
+    Disposition,
+    Flags,
+    Interpolation,
+    SideDataType,
+    av,
+)
 from jaxstyle.media.remux import StreamCopy, ffmpeg_name
-
-# By extension: FFmpeg's muxer, encoder and its options. The rates are near-transparent, and fast
-# enough not to be what a generator waits for.
-_X264 = ("libx264", {"crf": "17", "preset": "veryfast"})
-_VP9 = ("libvpx-vp9", {"crf": "22", "b": "0", "deadline": "realtime", "cpu-used": "5"})
-CONTAINERS = {
-    ".mp4": ("mp4", *_X264),
-    ".m4v": ("mp4", *_X264),
-    ".mov": ("mov", *_X264),
-    ".mkv": ("matroska", *_X264),
-    ".webm": ("webm", *_VP9),
-}
 
 # Code points of ITU-T H.273, as FFmpeg uses them.
 UNSPECIFIED = 2

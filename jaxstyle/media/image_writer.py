@@ -8,17 +8,8 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from jaxstyle.errors import UserError
+from jaxstyle.media.file_types import SAVE_OPTIONS
 
-# By extension: how Pillow is told to save. At these qualities the style's edges stay clean.
-SAVE_OPTIONS = {
-    ".png": {},
-    ".jpg": {"quality": 95, "subsampling": 0},
-    ".jpeg": {"quality": 95, "subsampling": 0},
-    ".webp": {"quality": 95},
-    ".tif": {"compression": "tiff_deflate"},
-    ".tiff": {"compression": "tiff_deflate"},
-    ".bmp": {},
-}
 _WITH_ALPHA = (".png", ".webp", ".tif", ".tiff")
 _EXIF_SOFTWARE, _EXIF_DESCRIPTION = 0x0131, 0x010E
 

@@ -6,9 +6,8 @@ from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 
-import av
-
 from jaxstyle.errors import UserError
+from jaxstyle.media.pyav import av
 
 
 def ffmpeg_name(path: str | os.PathLike) -> str:

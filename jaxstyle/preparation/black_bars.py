@@ -5,12 +5,12 @@ import itertools
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import av
 import cv2
 import numpy as np
 
 from jaxstyle.errors import UserError
 from jaxstyle.media.film import open_film, upright_rgb
+from jaxstyle.media.pyav import av
 
 # Luma from 0 to 255: what a bar is at most, and what the picture beside it is at least.
 _DARK, _LIT = 16, 32

@@ -3,8 +3,6 @@
 import cv2
 import numpy as np
 
-BITS = 64
-
 
 def perceptual_hash(grey: np.ndarray) -> int:
     """64 bits of uint8 [h, w] that change little with size, compression, brightness and contrast.

@@ -14,8 +14,8 @@ import numpy as np
 from PIL import Image
 
 from jaxstyle.errors import UserError
+from jaxstyle.media.file_types import SAVE_OPTIONS
 from jaxstyle.media.film import FilmReader
-from jaxstyle.media.image_writer import SAVE_OPTIONS
 from jaxstyle.preparation.black_bars import Bars, film_bars
 from jaxstyle.preparation.blank import blank_kind, contrast, fading
 from jaxstyle.preparation.credits import is_text_frame

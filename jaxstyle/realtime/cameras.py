@@ -13,14 +13,13 @@ from collections.abc import Callable, Iterator
 from fractions import Fraction
 from typing import NamedTuple, Protocol
 
-import av
 import cv2
 import numpy as np
-from av.codec.context import Flags
 from tqdm import tqdm
 
 from jaxstyle.errors import UserError
 from jaxstyle.media.film import Frame, upright_rgb
+from jaxstyle.media.pyav import Flags, av
 
 STREAM_SCHEMES = ("http", "https", "rtmp", "rtmps", "rtp", "rtsp", "rtsps", "srt", "tcp", "udp")
 

@@ -8,8 +8,9 @@ from fractions import Fraction
 from pathlib import Path
 
 from jaxstyle.errors import UserError
-from jaxstyle.media.film import CONTAINERS, FilmReader, FilmWriter
-from jaxstyle.media.image_writer import SAVE_OPTIONS, writable_name
+from jaxstyle.media.file_types import CONTAINERS, SAVE_OPTIONS
+from jaxstyle.media.film import FilmReader, FilmWriter
+from jaxstyle.media.image_writer import writable_name
 from jaxstyle.realtime.captures import Recording
 from jaxstyle.realtime.controls import Controls
 from jaxstyle.realtime.frame_sinks import (

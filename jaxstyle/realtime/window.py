@@ -26,12 +26,28 @@ _KEY_NAMES = {" ": "space", "\x1b": "Esc"}
 
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 _WHITE, _RED = (255, 255, 255), (0, 0, 255)  # as BGR
+_NO_WINDOWS = "this OpenCV cannot open windows; install opencv-python, not the headless one"
+
 # Pixels from one line of text to the next, at scale 1 of OpenCV's font.
 _LINE_PITCH = 35
 # So many lines of text make up the picture's height, unless there are more.
 _LINES = 20
 # Text on a picture lower than this would be too coarse to read: it is enlarged first.
 _LEGIBLE_HEIGHT = 360
+
+
+def window_system() -> str:
+    """What OpenCV opens windows with, such as QT or COCOA; empty for a headless one."""
+    return cv2.currentUIFramework()
+
+
+def obstacle() -> str:
+    """Why no window can be opened here, as far as can be told without opening one; else empty."""
+    displays = ("DISPLAY", "WAYLAND_DISPLAY")
+    # OpenCV's Qt would abort the process.
+    if sys.platform.startswith("linux") and not any(os.environ.get(name) for name in displays):
+        return "no display to open a window on; write to a file instead"
+    return "" if window_system() else _NO_WINDOWS
 
 
 class WindowSink:
@@ -46,10 +62,8 @@ class WindowSink:
     live = True
 
     def __init__(self, controls: Controls, *, overlay: Callable[[], list[str]]):
-        # OpenCV's Qt would abort the process.
-        displays = ("DISPLAY", "WAYLAND_DISPLAY")
-        if sys.platform.startswith("linux") and not any(os.environ.get(name) for name in displays):
-            raise UserError("no display to open a window on; write to a file instead")
+        if reason := obstacle():
+            raise UserError(reason)
         self._controls = controls
         self._overlay = overlay
         self._help = False
@@ -62,9 +76,7 @@ class WindowSink:
             # Qt's toolbar and status bar are all that would need, and miss, fonts of Qt's own.
             cv2.namedWindow(_NAME, cv2.WINDOW_NORMAL | cv2.WINDOW_GUI_NORMAL)
         except cv2.error as error:
-            raise UserError(
-                "this OpenCV cannot open windows; install opencv-python, not the headless one"
-            ) from error
+            raise UserError(_NO_WINDOWS) from error
 
     def write(self, frame: Frame) -> None:
         """Shows the picture, of any size; raises `SinkClosed` if the viewer closed the window."""

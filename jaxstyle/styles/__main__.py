@@ -5,10 +5,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from jaxstyle.errors import UserError, run_command
-from jaxstyle.files.atomic_file import write_whole
-from jaxstyle.styles.listing import as_text, read_styles
-from jaxstyle.styles.styles_page import styles_html
+from jaxstyle.arguments import command_parser
+from jaxstyle.errors import run_command
 
 _EXAMPLES = """\
 examples:
@@ -23,18 +21,23 @@ examples:
 """
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main(argv: Sequence[str] | None = None, prog: str = "python -m jaxstyle.styles") -> int:
     """Runs the command; returns its exit status."""
-    return run_command(_show, _parser().parse_args(argv), interrupted="nothing is written")
+    return run_command(_run, _parser(prog).parse_args(argv), interrupted="nothing is written")
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m jaxstyle.styles",
-        description="Shows the styles that ship: what each looks like, what it learned from, under "
+def _run(args: argparse.Namespace) -> None:
+    from jaxstyle.commands.run_styles import show_styles
+
+    show_styles(args)
+
+
+def _parser(prog: str) -> argparse.ArgumentParser:
+    parser = command_parser(
+        prog,
+        "Shows the styles that ship: what each looks like, what it learned from, under "
         "which licence, and its figures.",
-        epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        _EXAMPLES,
     )
     parser.add_argument("names", nargs="*", metavar="NAME", help="show only these styles")
     parser.add_argument(
@@ -42,20 +45,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--overwrite", action="store_true", help="replace an existing PAGE.html")
     return parser
-
-
-def _show(args: argparse.Namespace) -> None:
-    if args.out is None:
-        print(as_text(read_styles(args.names)))
-        return
-    if args.out.suffix.lower() not in (".html", ".htm"):
-        raise UserError(f"{args.out} is to be a page; give a name that ends in .html")
-    if not args.out.parent.is_dir():
-        raise UserError(f"there is no folder {args.out.parent} to write {args.out.name} to")
-    if args.out.exists() and not args.overwrite:
-        raise UserError(f"{args.out} exists; --overwrite replaces it")
-    write_whole(args.out, styles_html(read_styles(args.names)).encode())
-    print(f"wrote {args.out}")
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ from jaxstyle.errors import UserError
 from jaxstyle.evaluation.catalogue import described
 from jaxstyle.inference import shipped_styles
 from jaxstyle.inference.bundle import load_metadata
-from jaxstyle.inference.model_files import listed_names
 from jaxstyle.styles import limits
 
 HOW_TO_USE = """\
@@ -50,7 +49,7 @@ def read_styles(names: Sequence[str] = ()) -> list[ShippedStyle]:
     there = shipped_styles.names()
     for name in names:
         if name not in there:
-            raise UserError(f"no style {name!r} ships; there are: {listed_names()}")
+            raise UserError(f"no style {name!r} ships; there are: {shipped_styles.listed_names()}")
     return [_read_style(name) for name in there if not names or name in names]
 
 

@@ -22,7 +22,6 @@ from absl import app, flags
 from ml_collections import config_flags
 from tqdm import tqdm
 
-from jaxstyle import main as training
 from jaxstyle.errors import UserError, reported_in_one_line
 from jaxstyle.evaluation import catalogue
 from jaxstyle.files.atomic_file import make_folder, write_whole
@@ -35,8 +34,8 @@ from launch.sweep import local, results, slurm
 from launch.sweep.progress import Progress, metrics_of, progress_of
 from launch.sweep.runs import Run, plan_runs
 
-for _module in (config_flag, training):
-    flags.adopt_module_key_flags(_module)
+flags.adopt_module_key_flags(config_flag)
+flags.DEFINE_string("workdir", None, "The folder of the sweep, with one for each run.")
 _LAUNCHER = flags.DEFINE_enum(
     "launcher", "local", ["local", "slurm"], "Where to train: on this machine, or as a Slurm array."
 )

@@ -11,7 +11,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxstyle.benchmark.training.measure_steps import PEERS
 from jaxstyle.benchmark.training.recipes import (
     PARTS,
     RECIPES,
@@ -20,7 +19,7 @@ from jaxstyle.benchmark.training.recipes import (
     recipe_config,
     scene_batch,
 )
-from jaxstyle.benchmark.worker_processes import PEERS_FOLDER, peer_commands
+from jaxstyle.benchmark.worker_processes import PEERS_FOLDER, TRAINING_PEERS, peer_commands
 from jaxstyle.errors import UserError
 from jaxstyle.training import steps
 from jaxstyle.training.networks import build_networks
@@ -124,7 +123,7 @@ print(json.dumps({"figures": figures, "apart": apart}))
 def python():
     interpreters = [os.environ.get("JAXSTYLE_PEER_PYTHON", sys.executable), sys.executable]
     try:
-        return peer_commands(["torch"], interpreters, PEERS)["torch"][0]
+        return peer_commands(["torch"], interpreters, TRAINING_PEERS)["torch"][0]
     except UserError:
         pytest.skip("PyTorch is not installed; JAXSTYLE_PEER_PYTHON may name where")
 

@@ -15,9 +15,9 @@ from ml_collections import ConfigDict, FrozenConfigDict
 from jaxstyle import features
 from jaxstyle.data.sources import open_source
 from jaxstyle.errors import UserError
-from jaxstyle.generate import sample_images
 from jaxstyle.inference.bundle import load_bundle
 from jaxstyle.inference.engine import Stylizer
+from jaxstyle.inference.noise import sample_images
 from jaxstyle.models.examples import condition_of, takes_noise
 from jaxstyle.training import steps
 from jaxstyle.training.config_checks import check_config

@@ -13,8 +13,8 @@ from ml_collections import ConfigDict
 from jaxstyle.config import default_config
 from jaxstyle.data.sources import open_source
 from jaxstyle.evaluation.swd import sliced_wasserstein
-from jaxstyle.generate import sample_images
 from jaxstyle.inference.bundle import load_bundle
+from jaxstyle.inference.noise import sample_images
 from jaxstyle.models.examples import init_parameters
 from jaxstyle.models.growth import standing_statistics
 from jaxstyle.training.train_loop import train

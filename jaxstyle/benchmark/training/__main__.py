@@ -1,114 +1,45 @@
 """The command: `python -m jaxstyle.benchmark.training --models=realtime --peers=torch`."""
 
 import argparse
-import datetime
-import os
 import signal
 import sys
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-import jax
-from tqdm import tqdm
-
-from jaxstyle.arguments import listed, positive_int, seconds
-from jaxstyle.benchmark.machine import describe_machine, versions
-from jaxstyle.benchmark.record import write_document
-from jaxstyle.benchmark.training.measure_steps import PEERS, measure_step
-from jaxstyle.benchmark.training.recipes import RECIPES, recipe_config
-from jaxstyle.benchmark.training.training_plot import plot_png
-from jaxstyle.benchmark.training.training_tables import notes, steps_table
-from jaxstyle.benchmark.worker_processes import peer_commands
-from jaxstyle.errors import UserError, run_command
-from jaxstyle.files.atomic_file import make_folder, write_whole
-from jaxstyle.training.config_checks import check_config
-
-FORMAT = "jaxstyle-training-benchmark-1"
-_RESULTS, _PLOT = "training.json", "training.png"
+from jaxstyle.arguments import command_parser, listed, positive_int, seconds
+from jaxstyle.benchmark.worker_processes import TRAINING_PEERS
+from jaxstyle.choices import TRAINING_PLOT, TRAINING_RESULTS
+from jaxstyle.errors import run_command
+from jaxstyle.extras import require
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main(
+    argv: Sequence[str] | None = None, prog: str = "python -m jaxstyle.benchmark.training"
+) -> int:
     """Runs the command; returns its exit status."""
-    args = _parser().parse_args(argv)
+    argv = sys.argv[1:] if argv is None else list(argv)
+    args = _parser(prog).parse_args(argv)
+    args.command = [*prog.split(), *argv]
     # What ends this process must end its workers as well.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    # The workers have the accelerator to themselves; here, nothing is computed.
-    jax.config.update("jax_platforms", "cpu")
-    where = f"in {args.out / _RESULTS}" if args.out else "above"
-    return run_command(_benchmark, args, f"what was measured until then is {where}")
+    where = f"in {args.out / TRAINING_RESULTS}" if args.out else "above"
+    return run_command(_run, args, f"what was measured until then is {where}")
 
 
-def _benchmark(args: argparse.Namespace) -> None:
-    commands = peer_commands(args.peers, [*args.peer_python, sys.executable], PEERS)
-    configs = {
-        name: recipe_config(name, image_size=args.image_size, batch_size=args.batch_size)
-        for name in args.models
-    }
-    for config in configs.values():
-        check_config(config)
-    if not configs:
-        raise UserError(f"nothing to measure: name a model, {' or '.join(RECIPES)}")
-    if args.out:
-        make_folder(args.out)
-    began = {
-        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "load": round(os.getloadavg()[0], 2),
-    }
-    if began["load"] > 1:
-        print(
-            f"warning: the load of this machine is {began['load']} already; measure when nothing "
-            "else runs, or compare CPU time only",
-            file=sys.stderr,
-        )
-    done: list[dict] = []
-    try:
-        for name, config in (progress := tqdm(configs.items(), unit="recipe")):
-            progress.set_description(name)
-            with tempfile.TemporaryDirectory(prefix="jaxstyle_training_") as folder:
-                done.append(measure_step(name, config, commands, args.seconds, Path(folder)))
-            if args.out:
-                write_document(args.out / _RESULTS, _document(done, began, args.seconds))
-    finally:
-        if done:
-            print("\n".join([steps_table(done), *notes(done)]))
-    if all("failed" in entry["contestants"]["jaxstyle"] for entry in done):
-        raise UserError("nothing could be measured; the reasons are above")
-    if args.out:
-        machine = _document(done, began, args.seconds)["machine"]
-        write_whole(args.out / _PLOT, plot_png(done, machine))
+def _run(args: argparse.Namespace) -> None:
+    require("train")
+
+    from jaxstyle.commands.run_training_benchmark import benchmark_training
+
+    benchmark_training(args)
 
 
-def _document(entries: Sequence[dict], began: dict, seconds: float) -> dict:
-    """The content of training.json.
-
-    entries: as from `measure_step`. began: the "date", ISO 8601, and the machine's "load", the mean
-    number of threads that wanted a core, when the run began.
-    """
-    found = versions()
-    for entry in entries:
-        for name, contestant in entry["contestants"].items():
-            if name != "jaxstyle" and "version" in contestant:
-                found[name] = contestant["version"]
-    accelerators = [entry["device"] for entry in entries if entry["device"] not in (None, "cpu")]
-    return {
-        "format": FORMAT,
-        **began,
-        "command": ["python", "-m", "jaxstyle.benchmark.training", *sys.argv[1:]],
-        "seconds": seconds,
-        "machine": describe_machine() | {"accelerator": (accelerators or [None])[0]},
-        "xla_flags": os.environ.get("XLA_FLAGS", ""),
-        "versions": found,
-        "recipes": list(entries),
-    }
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m jaxstyle.benchmark.training",
-        description="Measures a recipe's training step against the same step in PyTorch: the same "
+def _parser(prog: str) -> argparse.ArgumentParser:
+    parser = command_parser(
+        prog,
+        "Measures a recipe's training step against the same step in PyTorch: the same "
         "networks, losses, optimizer, parameters and frames, in turns.",
-        epilog="How long training waits for its data: python -m jaxstyle.benchmark.training.input",
+        "How long training waits for its data: python -m jaxstyle.benchmark.training.input",
     )
     parser.add_argument(
         "--models",
@@ -128,7 +59,7 @@ def _parser() -> argparse.ArgumentParser:
         type=listed(str),
         default="",
         metavar="P,...",
-        help=f"what to compare with: {', '.join(PEERS)}",
+        help=f"what to compare with: {', '.join(TRAINING_PEERS)}",
     )
     parser.add_argument(
         "--peer_python",
@@ -143,7 +74,12 @@ def _parser() -> argparse.ArgumentParser:
         default=20.0,
         help="of steps for each contestant; three steps at least (20)",
     )
-    parser.add_argument("--out", type=Path, metavar="DIR", help=f"where {_RESULTS} and {_PLOT} go")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        metavar="DIR",
+        help=f"where {TRAINING_RESULTS} and {TRAINING_PLOT} go",
+    )
     return parser
 
 

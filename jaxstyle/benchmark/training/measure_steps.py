@@ -12,13 +12,8 @@ from jaxstyle.benchmark.machine import cores
 from jaxstyle.benchmark.timings import summary
 from jaxstyle.benchmark.training.recipes import PARTS, scene_batch
 from jaxstyle.benchmark.turns import Contestant, take_turns
-from jaxstyle.benchmark.worker_processes import PEERS_FOLDER, Worker, own_command
+from jaxstyle.benchmark.worker_processes import Worker, own_command
 
-# The peers' workers and what they need, in the form of `worker_processes.PEERS`.
-PEERS = {
-    "torch": (PEERS_FOLDER / "torch_training_worker.py", ("torch", "numpy")),
-    "torch-compile": (PEERS_FOLDER / "torch_training_worker.py", ("torch", "numpy")),
-}
 # PyTorch's threads spin while they wait for one another. Where another program has a core, that is
 # for so long that steps take several times longer; asleep, they lose nothing in steps this long.
 _ENVIRONMENT = {"OMP_WAIT_POLICY": "passive"}

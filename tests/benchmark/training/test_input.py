@@ -9,7 +9,8 @@ import cv2
 import numpy as np
 import pytest
 
-from jaxstyle.benchmark.training import input as training_input
+from jaxstyle.benchmark.training.input import measure_input
+from jaxstyle.benchmark.training.input.__main__ import main
 from jaxstyle.config import default_config
 
 
@@ -56,14 +57,14 @@ def test_the_share_of_waiting_is_what_loading_takes_longer_than_computing(loadin
     def next_batch():
         time.sleep(loading)
 
-    rate, share = training_input.measure_training(Device().step, next_batch, 1.0, "a clock")
+    rate, share = measure_input.measure_training(Device().step, next_batch, 1.0, "a clock")
     assert share == pytest.approx(waiting, abs=0.15)
     assert rate < 1.01 / max(0.1, loading)
 
 
 @pytest.mark.usefixtures("quick_compilation")
 def test_a_recipe_is_measured_alone_and_together(config):
-    metrics = training_input.measure_input(config, 0.1)
+    metrics = measure_input.measure_input(config, 0.1)
     assert metrics.loader_frames_per_second > 0
     # A share of something that took place.
     assert 0 <= metrics.waiting < 1
@@ -83,20 +84,21 @@ def test_the_command_says_what_is_wrong_in_one_line(tmp_path):
     assert "nowhere" in line
 
 
-@pytest.mark.usefixtures("quick_compilation")
-def test_the_command_leaves_its_figures(config, tmp_path, capsys, monkeypatch):
-    from absl import flags
-
-    flags.FLAGS.mark_as_parsed()
-    metrics = training_input.InputMetrics(80.0, 5.0, 4.0, 0.125)
-    monkeypatch.setattr(training_input, "measure_input", lambda config, seconds: metrics)
-    monkeypatch.setattr(training_input, "keep_compiled_programs", lambda: None)
-    monkeypatch.setattr(flags.FLAGS["config"], "_value", config)
-    monkeypatch.setattr(flags.FLAGS["out"], "_value", str(tmp_path / "out"))
-    training_input.main(["input"])
+# How ml_collections loads a recipe.
+@pytest.mark.filterwarnings("ignore:the load_module:DeprecationWarning")
+def test_the_command_leaves_its_figures(tmp_path, capsys, monkeypatch):
+    recipe = tmp_path / "recipe.py"
+    recipe.write_text("from jaxstyle.config import default_config as get_config\n")
+    metrics = measure_input.InputMetrics(80.0, 5.0, 4.0, 0.125)
+    module = "jaxstyle.commands.run_input_benchmark"
+    monkeypatch.setattr(f"{module}.measure_input", lambda config, seconds: metrics)
+    monkeypatch.setattr(f"{module}.keep_compiled_programs", lambda: None)
+    options = [f"--config={recipe}", "--config.batch_size=2", f"--out={tmp_path / 'out'}"]
+    assert main(options) == 0
     content = json.loads((tmp_path / "out" / "input.json").read_text())
     assert content["waiting"] == 0.125
-    assert content["config"]["image_size"] == 32
+    assert content["config"]["batch_size"] == 2
+    assert content["command"][-3:] == options
     printed = capsys.readouterr().out
     assert "10.00 frames/s" in printed  # 5 steps of 2
     assert "12.50 % of that" in printed

@@ -5,7 +5,7 @@ import jax
 import pytest
 
 from jaxstyle.benchmark.training.__main__ import main
-from jaxstyle.benchmark.training.measure_steps import PEERS
+from jaxstyle.benchmark.worker_processes import TRAINING_PEERS as PEERS
 
 
 @pytest.fixture(autouse=True)
@@ -59,7 +59,7 @@ def test_a_run_leaves_its_figures_and_its_plot(tmp_path, capsys, monkeypatch):
             "contestants": {"jaxstyle": contestant(543.0), "torch": contestant(800.0)},
         }
 
-    monkeypatch.setattr("jaxstyle.benchmark.training.__main__.measure_step", measure_step)
+    monkeypatch.setattr("jaxstyle.commands.run_training_benchmark.measure_step", measure_step)
     assert main(["--image_size=64", "--batch_size=2", f"--out={tmp_path}"]) == 0
     content = json.loads((tmp_path / "training.json").read_text())
     assert [entry["recipe"] for entry in content["recipes"]] == ["realtime", "animegan2"]

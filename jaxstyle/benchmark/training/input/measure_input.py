@@ -1,48 +1,29 @@
-"""The command: `python -m jaxstyle.benchmark.training.input --config=configs/anime.py`.
-
-How much of the time a recipe's training waits for its data. Its settings are given as in training:
-`--config.data.content=films`.
-"""
+"""How much of the time a recipe's training waits for its data."""
 
 import contextlib
 import dataclasses
 import functools
-import json
 import queue
-import sys
 import threading
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import jax
-from absl import app, flags, logging
 from ml_collections import ConfigDict, FrozenConfigDict
 from tqdm import tqdm
 
-from jaxstyle.benchmark.machine import describe_machine
 from jaxstyle.benchmark.training.recipes import random_features
 from jaxstyle.data.loader import BatchIterator
-from jaxstyle.errors import reported_in_one_line
-from jaxstyle.files.atomic_file import make_folder, write_whole
-from jaxstyle.inference.engine import keep_compiled_programs
 from jaxstyle.models.examples import takes_noise
-from jaxstyle.training import config_flag, sharding, steps
+from jaxstyle.training import sharding, steps
 from jaxstyle.training.config_checks import check_config
-from jaxstyle.training.config_flag import parse_flags
 from jaxstyle.training.networks import Networks, build_networks
 from jaxstyle.training.training_data import load_batches, open_training_data
 
-FORMAT = "jaxstyle-training-input-1"
-_RESULTS = "input.json"
 # The loader keeps some batches ready; these are taken out before it is measured.
 _BATCHES_AHEAD = 12
 _MIN_STEPS = 5
-
-flags.adopt_module_key_flags(config_flag)
-_SECONDS = flags.DEFINE_float("seconds", 20.0, "Of each of the three measurements.", lower_bound=0)
-_OUT = flags.DEFINE_string("out", None, f"The folder for {_RESULTS}.")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -181,45 +162,3 @@ def measure_training(
 
 def _progress(what: str) -> tqdm:
     return tqdm(desc=what, unit="step" if "training" in what else "batch", leave=False)
-
-
-def _report(metrics: InputMetrics, batch_size: int) -> str:
-    resident, fed = metrics.resident_steps_per_second, metrics.fed_steps_per_second
-    lines = (
-        ("loader alone", metrics.loader_frames_per_second, "frames/s"),
-        ("training on a resident batch", batch_size * resident, "frames/s"),
-        ("training fed by the loader", batch_size * fed, "frames/s"),
-        ("waiting for data", 100 * metrics.waiting, "% of that"),
-    )
-    return "\n".join(f"{what:<30}{value:8.2f} {unit}" for what, value, unit in lines)
-
-
-def main(argv: list[str]) -> None:
-    """Measures as the flags say."""
-    logging.set_verbosity(logging.WARNING)
-    keep_compiled_programs()
-    config = flags.FLAGS.config
-    try:
-        with reported_in_one_line():
-            if _OUT.value:
-                make_folder(Path(_OUT.value))
-            metrics = measure_input(config, _SECONDS.value)
-            print(_report(metrics, config.batch_size))
-            if _OUT.value:
-                content = {
-                    "format": FORMAT,
-                    "command": ["python", "-m", "jaxstyle.benchmark.training.input", *argv[1:]],
-                    "machine": describe_machine(),
-                    "device": jax.devices()[0].device_kind,
-                    "config": config.to_dict(),
-                    **dataclasses.asdict(metrics),
-                }
-                write_whole(Path(_OUT.value) / _RESULTS, json.dumps(content, indent=1).encode())
-    except KeyboardInterrupt:
-        print("interrupted: nothing was measured yet", file=sys.stderr)
-        sys.exit(130)
-
-
-if __name__ == "__main__":
-    flags.mark_flag_as_required("config")
-    app.run(main, flags_parser=parse_flags)
