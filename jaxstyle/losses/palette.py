@@ -18,8 +18,13 @@ def palette_distance(
     directions /= jnp.linalg.norm(directions, axis=0, keepdims=True)
 
     def sorted_along_directions(images):
-        n, h, w, c = images.shape
-        blocks = images.reshape(n, h // block, block, w // block, block, c).mean(axis=(2, 4))
-        return jnp.sort(blocks.reshape(-1, c) @ directions, axis=0)
+        colours = block_means(images, block).reshape(-1, 3)
+        return jnp.sort(colours @ directions, axis=0)
 
     return jnp.abs(sorted_along_directions(output) - sorted_along_directions(style)).mean()
+
+
+def block_means(x: jax.Array, block: int) -> jax.Array:
+    """Means of `block` x `block` pixels: [N, H, W, C] -> [N, H / block, W / block, C]."""
+    n, h, w, c = x.shape
+    return x.reshape(n, h // block, block, w // block, block, c).mean(axis=(2, 4))

@@ -11,6 +11,7 @@ from jaxstyle.evaluation import catalogue
 from jaxstyle.evaluation.footage import SMALLEST_SIZE
 from jaxstyle.losses import adversarial
 from jaxstyle.training.default_config import default_config
+from jaxstyle.training.objectives.generator import terms_in_use
 
 
 def check_config(config: ConfigDict) -> None:
@@ -160,7 +161,7 @@ def _check_losses(config: ConfigDict) -> None:
         # What is compared is what the shift leaves, without a margin of 8 on each side.
         fits = pixels <= config.image_size - 32
         _require(fits, "losses.shift.pixels", pixels, "32 less than image_size, or smaller")
-    if losses.paired_l1.weight > 0 or losses.paired_gradient.weight > 0:
+    if any("pairs" in term.needs for term in terms_in_use(config)):
         paired = config.data.paired or config.data.teacher or config.data.guides
         rule = "True, or data.teacher or data.guides named, where a paired loss is on"
         _require(paired, "data.paired", False, rule)

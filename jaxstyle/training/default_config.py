@@ -4,7 +4,7 @@ A recipe in `configs/` starts from `default_config()` and changes what it needs 
 changes the rest (`--config.steps=100`). The default is locked: a key that is not here is refused.
 """
 
-from ml_collections import ConfigDict, FrozenConfigDict
+from ml_collections import ConfigDict
 
 # A schedule is a piecewise linear curve, ((fraction of the run, multiplier), ...), which the weight
 # or the learning rate beside it is multiplied with.
@@ -234,9 +234,3 @@ def default_config() -> ConfigDict:
         {"every": 0, "content": "", "style": "", "count": 24, "size": 256, "best": "swd"}
     )
     return config.lock()
-
-
-def needs_smooth_frames(config: ConfigDict | FrozenConfigDict) -> bool:
-    """Whether a discriminator is shown edge-smoothed style frames."""
-    of_support = config.losses.support.weight * config.losses.support.smooth_weight
-    return config.losses.adversarial.smooth_weight > 0 or of_support > 0

@@ -1,20 +1,16 @@
 """The networks that a config describes, built and initialised."""
 
-import dataclasses
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-import optax
 from ml_collections import FrozenConfigDict
 
 from jaxstyle import features
 from jaxstyle.errors import UserError
-from jaxstyle.features import FeatureNetwork
 from jaxstyle.models import build_discriminator, build_generator
-from jaxstyle.models.animegan3 import AnimeGan3, AnimeGan3Tail
 from jaxstyle.models.examples import (
     condition_of,
     example_inputs,
@@ -22,31 +18,13 @@ from jaxstyle.models.examples import (
     takes_noise,
 )
 from jaxstyle.models.projection import ProjectionHeads
-from jaxstyle.training.objectives.kinds import KINDS, Kind
+from jaxstyle.training.objectives import support_tail
+from jaxstyle.training.objectives.generator import layers_seen, terms_in_use
+from jaxstyle.training.objectives.players import Networks
+from jaxstyle.training.objectives.term import Term, named_key
 from jaxstyle.training.optimizers import build_optimizer
 
 PyTree = Any
-
-
-@dataclasses.dataclass(frozen=True)
-class Networks:
-    """The modules and optimizers that a config describes; holds no arrays.
-
-    discriminators: "main" judges the generator's results; "backward", in a cycle, those of the
-    second generator, and "support" those of AnimeGANv3's second tail. helpers are trained together
-    with the generator and not needed after it: PatchNCE's "heads", the "backward" generator of a
-    cycle, the "support" tail. features: the pretrained network that perceptual terms see through.
-
-    The optimizers give directions only. How far to go depends on the step of the run, which they
-    cannot know: they count their own updates.
-    """
-
-    generator: nn.Module
-    discriminators: Mapping[str, nn.Module]
-    helpers: Mapping[str, nn.Module]
-    features: FeatureNetwork | None
-    generator_optimizer: optax.GradientTransformation
-    discriminator_optimizer: optax.GradientTransformation
 
 
 def build_networks(config: FrozenConfigDict) -> Networks:
@@ -55,21 +33,19 @@ def build_networks(config: FrozenConfigDict) -> Networks:
     Raises `UserError` for an unknown name or option, and where networks, losses and data do not
     fit together.
     """
-    losses = config.losses
+    terms = terms_in_use(config)
+    needs = {need for term in terms for need in term.needs}
     generator = build_generator(config.generator)
     discriminators = {"main": build_discriminator(config.discriminator)}
     helpers: dict[str, nn.Module] = {}
-    if losses.patch_nce.weight > 0:
-        helpers["heads"] = ProjectionHeads(width=losses.patch_nce.width)
-    if losses.cycle.weight > 0:
+    if "heads" in needs:
+        helpers["heads"] = ProjectionHeads(width=config.losses.patch_nce.width)
+    if "cycle" in needs:
         helpers["backward"] = build_generator(config.generator)
         discriminators["backward"] = build_discriminator(config.discriminator)
-    if losses.support.weight > 0:
-        if not isinstance(generator, AnimeGan3):
-            raise UserError("config.losses.support is for the generator animegan3 only")
-        helpers["support"] = AnimeGan3Tail(dtype=generator.dtype)
-        discriminators["support"] = build_discriminator(config.discriminator)
-    sees = any(kind.sees and losses[name].weight > 0 for name, kind in _kinds(losses))
+    if "support tail" in needs:
+        helpers["support"], discriminators["support"] = support_tail.build(generator, config)
+    sees = layers_seen(terms, config)
     networks = Networks(
         generator=generator,
         discriminators=discriminators,
@@ -78,12 +54,26 @@ def build_networks(config: FrozenConfigDict) -> Networks:
         generator_optimizer=build_optimizer(config.optimizer.generator),
         discriminator_optimizer=build_optimizer(config.optimizer.discriminator),
     )
-    _check(networks, config)
+    _check(networks, terms, config)
     return networks
 
 
-def _kinds(losses: FrozenConfigDict) -> list[tuple[str, Kind]]:
-    return [(name, KINDS[name]) for name in losses if name in KINDS]
+def _check_needs(networks: Networks, terms: Sequence[Term], config: FrozenConfigDict) -> None:
+    """Raises `UserError` if a term in use needs of the generator or the batch what these lack."""
+    name, condition = config.generator.name, condition_of(networks.generator)
+    noise = takes_noise(networks.generator)
+    for term in terms:
+        if "content" in term.needs and noise:
+            raise UserError(
+                f"{term.setting} is about content, and {name} makes pictures of noise; "
+                f"set {term.setting}.weight to 0"
+            )
+        if "cycle" in term.needs and condition is not None:
+            raise UserError(f"{term.setting} translates back, which {name} cannot do")
+        if "one style" in term.needs and condition is not None:
+            raise UserError(f"{term.setting} is for generators of one style, not {name}")
+        if "style image" in term.needs and condition != "image":
+            raise UserError(f"{term.setting} is for generators that take a style image")
 
 
 def _check_noise(networks: Networks, config: FrozenConfigDict) -> None:
@@ -111,16 +101,11 @@ def _check_noise(networks: Networks, config: FrozenConfigDict) -> None:
         )
 
 
-def _check(networks: Networks, config: FrozenConfigDict) -> None:
+def _check(networks: Networks, terms: Sequence[Term], config: FrozenConfigDict) -> None:
     name, losses, data = config.generator.name, config.losses, config.data
     condition = condition_of(networks.generator)
+    _check_needs(networks, terms, config)
     if takes_noise(networks.generator):
-        for term, kind in _kinds(losses):
-            if kind.on_content and losses[term].weight > 0:
-                raise UserError(
-                    f"config.losses.{term} is about content, and {name} makes pictures of noise; "
-                    f"set config.losses.{term}.weight to 0"
-                )
         _check_noise(networks, config)
     if condition == "styles":
         if networks.generator.styles != len(data.styles):
@@ -138,12 +123,8 @@ def _check(networks: Networks, config: FrozenConfigDict) -> None:
         raise UserError(f"config.discriminator.styles is more than 1, and {name} has one style")
     elif data.styles:
         raise UserError(f"config.data.styles names several, and {name} has one; give data.style")
-    if losses.cycle.weight > 0 and losses.adversarial.conditional:
+    if "backward" in networks.helpers and losses.adversarial.conditional:
         raise UserError("config.losses.adversarial.conditional is for pairs, which a cycle lacks")
-    if losses.cycle.weight > 0 and condition is not None:
-        raise UserError(f"config.losses.cycle translates back, which {name} cannot do")
-    if losses.identity.weight > 0 and condition is not None:
-        raise UserError(f"config.losses.identity is for generators of one style, not {name}")
     if config.evaluation.every and (takes_noise(networks.generator) or condition == "image"):
         raise UserError(
             f"config.evaluation.every must be 0: what {name} makes is not a content in a style of "
@@ -155,10 +136,6 @@ def _check(networks: Networks, config: FrozenConfigDict) -> None:
                 f'config.parallelism="pmap" shows each device a part of the batch, and {name} or '
                 'its discriminator compares all of its images with one another; give "jit"'
             )
-    if losses.smoothed_support.weight > 0 and losses.support.weight == 0:
-        raise UserError("config.losses.smoothed_support needs config.losses.support")
-    if losses.style_contrast.weight > 0 and condition != "image":
-        raise UserError("config.losses.style_contrast is for generators that take a style image")
     if losses.style_contrast.weight > 0 and config.batch_size < 2:
         raise UserError(
             "config.losses.style_contrast tells styles of a batch apart; give it 2 or more"
@@ -178,18 +155,12 @@ def _check(networks: Networks, config: FrozenConfigDict) -> None:
         raise UserError(
             'config.losses.lpips sees through config.features.network="squeezenet" only'
         )
-    seen = {
-        "perceptual": losses.perceptual.layers,
-        "gram": losses.gram.layers,
-        "statistics": losses.statistics.layers,
-        "support": (*losses.support.gram_layers, losses.support.layer),
-    }
-    for term, layers in seen.items():
-        unknown = losses[term].weight > 0 and sorted(set(layers) - set(networks.features.layers))
-        if unknown:
+    known = networks.features.layers if networks.features else ()
+    for term in terms:
+        if unknown := sorted(set(layers_seen([term], config)) - set(known)):
             raise UserError(
-                f"config.losses.{term} names the layer {unknown[0]}; {networks.features.name} has "
-                f"{', '.join(networks.features.layers)}"
+                f"{term.setting} names the layer {unknown[0]}; {networks.features.name} has "
+                f"{', '.join(known)}"
             )
 
 
@@ -207,8 +178,8 @@ def init_generator(
     example = example_inputs(networks.generator, config.image_size)
     _, maps = networks.generator.apply({"params": generator}, *example, return_features=True)
     helpers = {}
-    for i, (name, module) in enumerate(networks.helpers.items()):
-        key = jax.random.fold_in(helpers_key, i)
+    for name, module in networks.helpers.items():
+        key = named_key(helpers_key, name)
         match name:
             case "heads":
                 chosen = _chosen_features(maps, config.losses.patch_nce.layers)
@@ -235,12 +206,12 @@ def init_discriminators(
 ) -> tuple[dict[str, PyTree], dict[str, PyTree]]:
     """Draws the discriminators' parameters; returns them and their spectral norm estimates."""
     parameters, stats = {}, {}
-    for i, (name, module) in enumerate(networks.discriminators.items()):
+    for name, module in networks.discriminators.items():
         channels = 6 if config.losses.adversarial.conditional else 3
         if name == "support":
             channels = 1
         example = jnp.zeros((1, config.image_size, config.image_size, channels))
-        variables = module.init(jax.random.fold_in(key, i), example)
+        variables = module.init(named_key(key, name), example)
         parameters[name] = variables["params"]
         stats[name] = variables.get("batch_stats", {})
     return parameters, stats

@@ -7,7 +7,7 @@ judge it is chosen by the config, see `jaxstyle.training.objectives`.
 """
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import flax.struct
@@ -19,17 +19,19 @@ from ml_collections import FrozenConfigDict
 from jaxstyle.data.augment import add_noise, color_jitter, keys_of_images, random_flip, to_float
 from jaxstyle.models.examples import takes_noise
 from jaxstyle.training.accumulation import in_micro_batches, joined, mean_gradients
-from jaxstyle.training.networks import Networks, init_discriminators, init_generator
+from jaxstyle.training.networks import init_discriminators, init_generator
 from jaxstyle.training.objectives import discriminator as of_discriminator
 from jaxstyle.training.objectives import generator as of_generator
-from jaxstyle.training.objectives.outputs import Growth, Players, judged_pairs, run_generators
+from jaxstyle.training.objectives.outputs import run_generators
+from jaxstyle.training.objectives.players import ADVERSARIES, Networks, Pairs, Players
 from jaxstyle.training.objectives.pool import Pool, empty_pool, exchange
+from jaxstyle.training.objectives.term import named_key
+from jaxstyle.training.progressive_growing import enter_stage, stage_at
+from jaxstyle.training.schedules import schedule_at
 
 PyTree = Any
 Batch = Mapping[str, jax.Array]
 Terms = dict[str, jax.Array]
-# (real, fake) images by the name of the discriminator that is to tell them apart.
-Pairs = dict[str, tuple[jax.Array, jax.Array]]
 
 
 @flax.struct.dataclass
@@ -76,25 +78,13 @@ def updates_at(step: int, config: FrozenConfigDict) -> Updates:
     has_adversary = config.losses.adversarial.weight > 0
     discriminator = has_adversary and step % config.discriminator_every == 0
     r1 = config.losses.r1
-    stages = [first for first in _first_steps(config) if first <= step]
     return Updates(
         generator=step % config.generator_every == 0,
         discriminator=discriminator,
         adversarial=True,
         r1=discriminator and r1.weight > 0 and step // config.discriminator_every % r1.every == 0,
-        stage=len(stages) - 1 if stages else None,
+        stage=stage_at(step, config),
     )
-
-
-def _first_steps(config: FrozenConfigDict) -> list[int]:
-    """The step at which each stage of a network that grows begins."""
-    return [round(start * config.steps) for start in config.growth.stages]
-
-
-def schedule_at(fraction: jax.Array, schedule: tuple[tuple[float, float], ...]) -> jax.Array:
-    """Evaluates a schedule, ((fraction of the run, multiplier), ...), at a float32 scalar."""
-    at, multiplier = zip(*schedule, strict=True)
-    return jnp.interp(fraction, jnp.asarray(at), jnp.asarray(multiplier))
 
 
 def init_state(networks: Networks, config: FrozenConfigDict, key: jax.Array) -> TrainState:
@@ -119,7 +109,7 @@ def init_state(networks: Networks, config: FrozenConfigDict, key: jax.Array) -> 
         pools={
             name: empty_pool(pool, config.image_size)
             for name in discriminators
-            if pool and name != "support"
+            if pool and name in ADVERSARIES
         },
         key=run_key,
     )
@@ -149,12 +139,13 @@ def train_step(
     augment_key, terms_key, judge_key, pool_key = jax.random.split(
         jax.random.fold_in(state.key, state.step), 4
     )
-    if updates.stage:
-        state = _forget_moments(state, networks, _first_steps(config)[updates.stage])
     index = jnp.arange(len(batch["style"]))
     if axis:
         index += len(index) * jax.lax.axis_index(axis)
     images = _augment(batch, index, augment_key, networks, config)
+    options = {}
+    if updates.stage is not None:  # networks that grow
+        state, images, options = enter_stage(updates.stage, state, images, networks, config)
     fraction = state.step.astype(jnp.float32) / config.steps
     players = Players(
         networks=networks,
@@ -164,7 +155,7 @@ def train_step(
         discriminators=state.discriminators,
         stats=state.discriminator_stats,
         pretrained=pretrained,
-        growth=_growth(updates.stage, fraction, config),
+        options=options,
         axis=axis,
     )
     changes: dict[str, Any] = {"step": state.step + 1}
@@ -177,16 +168,14 @@ def train_step(
         metrics |= {f"g/{name}": value for name, value in figure.items()}
     else:
         pairs = in_micro_batches(
-            lambda part: judged_pairs(players, run_generators(players, part), part),
-            images,
-            config.accumulation,
+            lambda part: run_generators(players, part).pairs, images, config.accumulation
         )
     if updates.discriminator:
         pairs = jax.tree.map(jax.lax.stop_gradient, pairs)
         pools = {}
-        for i, (name, pool) in enumerate(sorted(state.pools.items())):
+        for name, pool in state.pools.items():
             real, fake = pairs[name]
-            key = jax.random.fold_in(pool_key, i)
+            key = named_key(pool_key, name)
             pools[name], shown = exchange(pool, players.gather(fake), key)
             pairs[name] = (real, shown[index])
         change, figure = _update_discriminators(
@@ -195,39 +184,6 @@ def train_step(
         changes |= {**change, "pools": pools}
         metrics |= {f"d/{name}": value for name, value in figure.items()}
     return state.replace(**changes), metrics
-
-
-def _forget_moments(state: TrainState, networks: Networks, at_step: int) -> TrainState:
-    """At that step, empties the optimizers: they know nothing of the layers that join there.
-
-    As when they began, and not zeroed: Muon's state has constants in it.
-    """
-
-    def emptied(optimizer, old, parameters):
-        new = optimizer.init(parameters)
-        return jax.tree.map(lambda x, y: jnp.where(state.step == at_step, x, y), new, old)
-
-    return state.replace(
-        generator_optimizer=emptied(
-            networks.generator_optimizer,
-            state.generator_optimizer,
-            (state.generator, state.helpers),
-        ),
-        discriminator_optimizer=emptied(
-            networks.discriminator_optimizer, state.discriminator_optimizer, state.discriminators
-        ),
-    )
-
-
-def _growth(stage: int | None, fraction: jax.Array, config: FrozenConfigDict) -> Growth | None:
-    if stage is None:
-        return None
-    if stage == 0:
-        return Growth(0, jnp.ones(()))
-    start, *later = config.growth.stages[stage:]
-    end = later[0] if later else 1.0
-    alpha = (fraction - start) / (config.growth.fade * (end - start))
-    return Growth(stage, jnp.clip(alpha, 0.0, 1.0))
 
 
 def _update_generator(
@@ -252,8 +208,8 @@ def _update_generator(
         terms, outputs = of_generator.generator_terms(
             now, images, key, use_adversarial=use_adversarial, compared=compared
         )
-        total = _weighted_sum(terms, of_generator.term_weight, config, fraction)
-        return total, ({**terms, "total": total}, judged_pairs(now, outputs, images))
+        total = _weighted_sum(terms, of_generator.weights_at(fraction, config))
+        return total, ({**terms, "total": total}, outputs.pairs)
 
     parameters = (state.generator, state.helpers)
     metrics, pairs, gradients = mean_gradients(
@@ -292,7 +248,7 @@ def _update_discriminators(
     def objective(parameters, shown):
         now = dataclasses.replace(players, discriminators=parameters)
         terms, stats = of_discriminator.discriminator_terms(now, *shown, key, use_r1=use_r1)
-        total = _weighted_sum(terms, of_discriminator.term_weight, config, fraction)
+        total = _weighted_sum(terms, of_discriminator.weights_at(fraction, config))
         return total, ({**terms, "total": total}, stats)
 
     metrics, stats, gradients = mean_gradients(
@@ -370,20 +326,5 @@ def _augment(
     return images
 
 
-def _weighted_sum(
-    terms: Terms,
-    term_weight: Callable[[str, FrozenConfigDict], float],
-    config: FrozenConfigDict,
-    fraction: jax.Array,
-) -> jax.Array:
-    total = jnp.zeros(())
-    for name, value in terms.items():
-        weight = term_weight(name, config)
-        # A term's schedule is in its entry: that of "support" in "support/gram", and that of "r1"
-        # in "backward/r1".
-        for part in name.split("/"):
-            if part in config.losses and "schedule" in config.losses[part]:
-                weight = weight * schedule_at(fraction, config.losses[part].schedule)
-                break
-        total += weight * value
-    return total
+def _weighted_sum(terms: Terms, weights: Terms) -> jax.Array:
+    return sum((weights[name] * value for name, value in terms.items()), jnp.zeros(()))

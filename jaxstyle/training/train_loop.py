@@ -25,7 +25,7 @@ from jaxstyle.interrupt import Stopped, StopRequest
 from jaxstyle.media.contact_sheet import write_png
 from jaxstyle.models.branches import fold
 from jaxstyle.models.examples import takes_noise
-from jaxstyle.models.growth import grown, standing_statistics
+from jaxstyle.models.growth import standing_statistics
 from jaxstyle.training import distributed, sharding, steps
 from jaxstyle.training.checkpoint import (
     Checkpoints,
@@ -36,8 +36,10 @@ from jaxstyle.training.checkpoint import (
 )
 from jaxstyle.training.config_checks import check_config
 from jaxstyle.training.metrics_log import MetricsWriter, RecentMetrics
-from jaxstyle.training.networks import Networks, build_networks
+from jaxstyle.training.networks import build_networks
+from jaxstyle.training.objectives.players import Networks
 from jaxstyle.training.previews import Previews
+from jaxstyle.training.progressive_growing import is_whole, so_far, stage_at
 from jaxstyle.training.training_data import load_batches, open_training_data, style_names
 
 _MODEL, _BEST = "model.safetensors", "best.safetensors"
@@ -156,7 +158,7 @@ def train(config: ConfigDict, workdir: str | os.PathLike) -> None:
             if told:
                 writer.write(done, told)
             if is_writer and due(config.sample_every):
-                sheet = previews.sheet(jax.device_get(state.ema), _stage(done, config))
+                sheet = previews.sheet(jax.device_get(state.ema), stage_at(done - 1, config))
                 write_png(workdir / "samples" / f"{done:07d}.png", sheet)
             checkpoints.check()
             if due(config.checkpoint_every) or stop_signal:
@@ -214,11 +216,6 @@ def _check_same_length(data_state: dict[str, Any], counts: dict[str, int]) -> No
             )
 
 
-def _stage(done: int, config: FrozenConfigDict) -> int | None:
-    """The stage that a growing generator is in after so many steps."""
-    return steps.updates_at(done - 1, config).stage
-
-
 def _compiled_steps(
     networks: Networks, config: FrozenConfigDict, mesh: Mesh
 ) -> Callable[[int], Callable]:
@@ -242,28 +239,26 @@ def _save_bundle(
     step: int,
     metrics: dict[str, float],
 ) -> None:
-    stage = _stage(step, config)
-    generator, parameters = fold(*grown(networks.generator, jax.device_get(state.ema), stage))
+    ema = jax.device_get(state.ema)
+    generator, parameters, fields = so_far(networks.generator, ema, step, config)
+    generator, parameters = fold(generator, parameters)
     metadata = {
         "name": config.name,
         "description": config.description,
         "licence": config.licence,
         "credits": list(config.credits),
-        "generator": config.generator.to_dict(),
+        "generator": config.generator.to_dict() | fields,
         "step": step,
         "config": config.to_dict(),
         "figures": metrics,
         "jaxstyle": jaxstyle.__version__,
     }
-    if stage is not None:
-        metadata["generator"]["image_size"] = generator.image_size
     if metadata["generator"].get("branches"):
         metadata["generator"]["branches"] = False  # they are folded
     if config.data.styles:
         metadata["styles"] = style_names(config.data)
     judge = None
-    is_whole = stage is None or stage == len(config.growth.stages) - 1
-    if config.judge and config.losses.adversarial.weight > 0 and is_whole:
+    if config.judge and config.losses.adversarial.weight > 0 and is_whole(step, config):
         metadata["discriminator"] = config.discriminator.to_dict()
         metadata["discriminator_conditional"] = config.losses.adversarial.conditional
         judge = {

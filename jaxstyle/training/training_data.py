@@ -13,7 +13,7 @@ from jaxstyle.data.scaled import Scaled
 from jaxstyle.data.sources import Source, open_source
 from jaxstyle.errors import UserError
 from jaxstyle.guides.open_guide import open_bundle_guide, open_guide
-from jaxstyle.training.default_config import needs_smooth_frames
+from jaxstyle.training.objectives.discriminator import needs_smooth_frames
 
 
 @dataclasses.dataclass(frozen=True)

@@ -21,8 +21,8 @@ from jaxstyle.inference.noise import sample_images
 from jaxstyle.models.examples import condition_of, takes_noise
 from jaxstyle.training import steps
 from jaxstyle.training.config_checks import check_config
-from jaxstyle.training.default_config import needs_smooth_frames
 from jaxstyle.training.networks import build_networks
+from jaxstyle.training.objectives.discriminator import needs_smooth_frames
 from jaxstyle.training.train_loop import _compiled_steps, train
 
 RECIPES = sorted((Path(__file__).parents[2] / "configs").glob("*.py"))

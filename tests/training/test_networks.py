@@ -1,6 +1,7 @@
 import functools
 
 import jax
+import numpy as np
 import pytest
 from ml_collections import ConfigDict, FrozenConfigDict
 
@@ -143,3 +144,22 @@ def test_the_second_generator_of_a_cycle_starts_elsewhere():
     generator, helpers = jax.jit(init)(jax.random.key(0))
     pairs = zip(jax.tree.leaves(generator), jax.tree.leaves(helpers["backward"]), strict=True)
     assert any((a != b).any() for a, b in pairs)
+
+
+def test_what_a_network_starts_from_does_not_depend_on_which_others_there_are():
+    alone, beside = (
+        config_with(
+            **{
+                "generator.size": "nano",
+                "losses.patch_nce.layers": (1, 2),
+                "losses.cycle.weight": w,
+            }
+        )
+        for w in (0.0, 1.0)
+    )
+
+    def heads(config):
+        init = functools.partial(init_generator, build_networks(config), config)
+        return jax.jit(init)(jax.random.key(0))[1]["heads"]
+
+    jax.tree.map(np.testing.assert_array_equal, heads(alone), heads(beside))

@@ -14,7 +14,7 @@ from jaxstyle import features
 from jaxstyle.data.augment import smooth_edges
 from jaxstyle.data.scenes import shot
 from jaxstyle.errors import UserError
-from jaxstyle.training.networks import Networks
+from jaxstyle.training.objectives.players import Networks
 from jaxstyle.training.steps import TrainState
 
 # The recipe's file in configs/, by the name of its generator.

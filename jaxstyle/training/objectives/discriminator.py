@@ -1,94 +1,104 @@
-"""What the discriminators minimise."""
+"""What the discriminators minimise: one function a term, and the table that a config chooses from.
+
+For how to add one, see `jaxstyle.training.objectives`.
+"""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-from ml_collections import FrozenConfigDict
 
 from jaxstyle.data.augment import keys_of_images
 from jaxstyle.losses import adversarial
 from jaxstyle.losses.color import rgb_to_grey
-from jaxstyle.training.objectives.generator import SUPPORT_LABELS
-from jaxstyle.training.objectives.outputs import Images, Players
+from jaxstyle.training.objectives import support_tail
+from jaxstyle.training.objectives.players import Images, Pairs, Players
+from jaxstyle.training.objectives.term import Config, Term, constant, named_key
 
-Terms = dict[str, jax.Array]
+
+@dataclasses.dataclass(frozen=True)
+class Judged:
+    """What one discriminator is shown, and what it says to it.
+
+    logits: of "real", "fake", and the further fakes of terms by their names. judge: images ->
+    logits. images: those of the batch.
+    """
+
+    real: jax.Array
+    fake: jax.Array
+    logits: Mapping[str, jax.Array]
+    judge: Callable[[jax.Array], jax.Array]
+    images: Images
 
 
 def discriminator_terms(
-    players: Players,
-    pairs: Mapping[str, tuple[jax.Array, jax.Array]],
-    images: Images,
-    key: jax.Array,
-    *,
-    use_r1: bool,
-) -> tuple[Terms, dict[str, Any]]:
+    players: Players, pairs: Pairs, images: Images, key: jax.Array, *, use_r1: bool
+) -> tuple[dict[str, jax.Array], dict[str, Any]]:
     """Each term of the discriminators' losses, and their new spectral norm estimates.
 
-    pairs: (real, fake) images by the discriminator's name; those of others than "main" name their
-    terms "backward/real". images: those of the batch, with "index", see `keys_of_images`.
+    pairs: see `Outputs`. images: those of the batch, with "index", see `keys_of_images`.
     """
-    terms: Terms = {}
-    stats = {}
-    for i, (name, (real, fake)) in enumerate(pairs.items()):
+    values, stats = {}, {}
+    for name, (real, fake) in pairs.items():
+        terms = _in_use(name, players.config)
+        if not use_r1:
+            terms = [term for term in terms if term.name != "r1"]
         found, stats[name] = _terms_of_one(
-            name, players, real, fake, images, jax.random.fold_in(key, i), use_r1
+            name, terms, players, real, fake, images, named_key(key, name)
         )
-        prefix = "" if name == "main" else f"{name}/"
-        terms |= {f"{prefix}{term}": value for term, value in found.items()}
-    return terms, stats
+        values |= found
+    return values, stats
+
+
+def weights_at(fraction: jax.Array, config: Config) -> dict[str, jax.Array]:
+    """What each of `discriminator_terms` is multiplied with, at this fraction of the run."""
+    return {
+        _full_name(name, term): term.weight_at(fraction, config)
+        for name in TERMS
+        for term in _in_use(name, config)
+    }
+
+
+def needs_smooth_frames(config: Config) -> bool:
+    """Whether a discriminator is shown edge-smoothed style frames."""
+    return any("smooth frames" in term.needs for name in TERMS for term in _in_use(name, config))
+
+
+def _in_use(name: str, config: Config) -> list[Term]:
+    return [term for term in TERMS[name] if term.in_use(config)]
+
+
+def _full_name(name: str, term: Term) -> str:
+    """In the figures: "real" of the main discriminator, "backward/real" of another."""
+    return term.name if name == "main" else f"{name}/{term.name}"
 
 
 def _terms_of_one(
     name: str,
+    terms: list[Term],
     players: Players,
     real: jax.Array,
     fake: jax.Array,
     images: Images,
     key: jax.Array,
-    use_r1: bool,
-) -> tuple[Terms, Any]:
-    losses = players.config.losses
-    batches = {"real": real, "fake": fake, **_further_fakes(name, images, losses)}
-    logits, stats = _logits(name, players, batches, images)
-    kind = losses.adversarial.kind
-    terms: Terms = {}
-    for batch, values in logits.items():
-        if name == "support":
-            label = SUPPORT_LABELS[0] if batch == "real" else SUPPORT_LABELS[1]
-            terms[batch] = jnp.square(values - label).mean()
-        else:
-            loss = adversarial.real_loss if batch == "real" else adversarial.fake_loss
-            terms[batch] = loss(kind, values)
+) -> tuple[dict[str, jax.Array], Any]:
+    config = players.config
+    fakes = {term.name: term.fakes(images, term.settings(config)) for term in terms if term.fakes}
+    logits, stats = _logits(name, players, {"real": real, "fake": fake, **fakes}, images)
 
     def judge(x):
         return players.judge(name, x, images)
 
-    if use_r1:
-        terms["r1"] = adversarial.r1_penalty(judge, real)
-    if losses.gradient_penalty.weight > 0:
-        keys = keys_of_images(key, images["index"])
-        terms["gradient_penalty"] = adversarial.gradient_penalty(judge, real, fake, keys)
-    if losses.drift.weight > 0:
-        terms["drift"] = jnp.square(logits["real"]).mean()
-    return terms, stats
-
-
-def _further_fakes(name: str, images: Images, losses) -> dict[str, jax.Array]:
-    """Style frames that are to be rejected for what they lack: crisp edges, or colour."""
-    fakes = {}
-    if name == "support" and losses.support.smooth_weight > 0:
-        fakes["smooth"] = rgb_to_grey(images["style_smooth"])
-    if name != "main":
-        return fakes
-    if losses.adversarial.smooth_weight > 0:
-        smooth, in_grey = images["style_smooth"], losses.adversarial.smooth_grey
-        fakes["smooth"] = rgb_to_grey(smooth, channels=3) if in_grey else smooth
-    if losses.adversarial.grey_weight > 0:
-        fakes["grey"] = rgb_to_grey(images["style"], channels=3)
-    return fakes
+    judged = Judged(real, fake, logits, judge, images)
+    values = {
+        _full_name(name, term): term.function(
+            judged, term.settings(config), named_key(key, term.name)
+        )
+        for term in terms
+    }
+    return values, stats
 
 
 def _logits(
@@ -111,12 +121,75 @@ def _logits(
     return logits, players.stats[name]
 
 
-def term_weight(name: str, config: FrozenConfigDict) -> float:
-    """The weight of a discriminator's term, its schedule aside."""
-    judge, _, name = name.rpartition("/")
-    losses = config.losses
-    if name in ("real", "fake", "smooth", "grey"):
-        return losses["support" if judge == "support" else "adversarial"][f"{name}_weight"]
+def _real(judged, settings, key):
+    return adversarial.real_loss(settings.kind, judged.logits["real"])
+
+
+def _fake(judged, settings, key):
+    return adversarial.fake_loss(settings.kind, judged.logits["fake"])
+
+
+def _smooth(judged, settings, key):
+    """Style frames without their crisp edges, so that it asks for these."""
+    return adversarial.fake_loss(settings.kind, judged.logits["smooth"])
+
+
+def _smooth_frames(images, settings):
+    smooth = images["style_smooth"]
+    return rgb_to_grey(smooth, channels=3) if settings.smooth_grey else smooth
+
+
+def _grey(judged, settings, key):
+    """Style frames without their colours."""
+    return adversarial.fake_loss(settings.kind, judged.logits["grey"])
+
+
+def _grey_frames(images, settings):
+    return rgb_to_grey(images["style"], channels=3)
+
+
+def _r1(judged, settings, key):
+    return adversarial.r1_penalty(judged.judge, judged.real)
+
+
+def _gradient_penalty(judged, settings, key):
+    keys = keys_of_images(key, judged.images["index"])
+    return adversarial.gradient_penalty(judged.judge, judged.real, judged.fake, keys)
+
+
+def _drift(judged, settings, key):
+    return jnp.square(judged.logits["real"]).mean()
+
+
+def _judgement(name: str, function: Callable, **fields: Any) -> Term:
+    """A term of `config.losses.adversarial`, whose schedule is that of the generator's."""
+    return Term(
+        name,
+        function,
+        entry="adversarial",
+        weight=lambda settings: settings[f"{name}_weight"],
+        schedule=constant,
+        **fields,
+    )
+
+
+_REAL, _FAKE = _judgement("real", _real), _judgement("fake", _fake)
+
+_OF_ALL = (
     # R1 is computed every few steps only, and makes up for it by its size (Karras et al. 2020).
-    lazy = losses.r1.every if name == "r1" else 1
-    return losses[name].weight * lazy
+    Term("r1", _r1, weight=lambda settings: settings.weight * settings.every),
+    Term("gradient_penalty", _gradient_penalty),
+    Term("drift", _drift),
+)
+
+TERMS = {
+    "main": (
+        _REAL,
+        _FAKE,
+        _judgement("smooth", _smooth, needs=("smooth frames",), fakes=_smooth_frames),
+        _judgement("grey", _grey, fakes=_grey_frames),
+        *_OF_ALL,
+    ),
+    "backward": (_REAL, _FAKE, *_OF_ALL),
+    "support": (*support_tail.DISCRIMINATOR_TERMS, *_OF_ALL),
+}

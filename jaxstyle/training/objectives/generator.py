@@ -1,37 +1,28 @@
-"""What the generator minimises: one function a term, and the table that a config chooses from."""
+"""What the generator minimises: one function a term, and the table that a config chooses from.
 
-from collections.abc import Callable, Mapping
-from typing import Any
+For how to add one, see `jaxstyle.training.objectives`.
+"""
+
+from collections.abc import Mapping, Sequence
 
 import jax
 import jax.numpy as jnp
-from ml_collections import FrozenConfigDict
 
 from jaxstyle.data.augment import keys_of_images, random_flip
 from jaxstyle.features import LPIPS_LAYERS
 from jaxstyle.losses import adversarial, color, contrastive, paired, perceptual, temporal
-from jaxstyle.losses.smoothing import superpixels
+from jaxstyle.losses.palette import block_means, palette_distance
+from jaxstyle.losses.patches import patch_distance
+from jaxstyle.training.objectives import support_tail
 from jaxstyle.training.objectives.batch_comparison import (
-    PALETTE,
-    PATCHES,
-    STYLE_CONTRAST,
     Compared,
-    Comparison,
     compare_at_once,
     compare_beforehand,
     stand_in,
 )
-from jaxstyle.training.objectives.kinds import KINDS
-from jaxstyle.training.objectives.outputs import (
-    Images,
-    Outputs,
-    Players,
-    judged_pairs,
-    run_generators,
-)
-
-Terms = dict[str, jax.Array]
-Term = Callable[[Players, Outputs, Images, Any, jax.Array], jax.Array]
+from jaxstyle.training.objectives.outputs import run_generators
+from jaxstyle.training.objectives.players import ADVERSARIES, Images, Outputs, Players
+from jaxstyle.training.objectives.term import Comparison, Config, Term, constant, named_key
 
 # Pixels at the border of a crop that see most of its padding, and are not compared.
 _MARGIN = 8
@@ -44,63 +35,64 @@ def generator_terms(
     *,
     use_adversarial: bool,
     compared: Mapping[str, Compared] | None = None,
-) -> tuple[Terms, Outputs]:
+) -> tuple[dict[str, jax.Array], Outputs]:
     """Each term of the generator's loss that has a weight, and the generators' results.
 
     Without `use_adversarial` the generator only learns to reproduce: what the perceptual content
     term sees, or where that is off the pixels themselves. compared: in a micro-batch, its part of
     what `compared_terms` gives for the whole batch.
     """
-    losses = players.config.losses
+    config = players.config
     outputs = run_generators(players, images)
-    if not use_adversarial:
-        return _reproduction_terms(players, outputs, images), outputs
-    terms: Terms = {}
-    for name, term in _terms_in_use(players).items():
-        settings, term_key = losses[name], _key_of(name, key)
-        if not isinstance(term, Comparison):
-            value = term(players, outputs, images, settings, term_key)
+    terms = terms_in_use(config) if use_adversarial else _in_use(INITIAL_TERMS, config)
+    # Once for all terms, so that gradients pass through that network once.
+    if layers := layers_seen(terms, config):
+        outputs = outputs.replace(seen=players.see(outputs.fake, layers))
+    values = {}
+    for term in terms:
+        term_key = named_key(key, term.name)
+        if not isinstance(term.function, Comparison):
+            value = term.function(players, outputs, images, term.settings(config), term_key)
         elif compared is None:
-            value = compare_at_once(term, players, outputs, images, settings, term_key)
+            value = compare_at_once(term, players, outputs, images, term_key)
         else:
-            value = stand_in(term, compared[name], players, outputs, images, settings)
-        terms |= value if isinstance(value, dict) else {name: value}
-    return terms, outputs
+            value = stand_in(term, compared, players, outputs, images)
+        values[term.name] = value
+    return values, outputs
 
 
 def compared_terms(players: Players, images: Images, key: jax.Array) -> dict[str, Compared]:
     """The terms that compare images, on the whole batch; with the key of `generator_terms`."""
-    terms = {k: v for k, v in _terms_in_use(players).items() if isinstance(v, Comparison)}
-    return compare_beforehand(terms, players, images, {name: _key_of(name, key) for name in terms})
+    terms = [t for t in terms_in_use(players.config) if isinstance(t.function, Comparison)]
+    return compare_beforehand(terms, players, images, key)
 
 
-def _terms_in_use(players: Players) -> dict[str, Term | Comparison]:
-    losses = players.config.losses
-    return {name: term for name, term in _TERMS.items() if losses[name].weight > 0}
+def weights_at(fraction: jax.Array, config: Config) -> dict[str, jax.Array]:
+    """What each of `generator_terms` is multiplied with, at this fraction of the run."""
+    terms = _in_use((*INITIAL_TERMS, *TERMS), config)
+    return {term.name: term.weight_at(fraction, config) for term in terms}
 
 
-def _key_of(name: str, key: jax.Array) -> jax.Array:
-    return jax.random.fold_in(key, list(_TERMS).index(name))
+def terms_in_use(config: Config) -> list[Term]:
+    """Those that have a weight, once the initial steps are over."""
+    return _in_use(TERMS, config)
 
 
-def _reproduction_terms(players: Players, outputs: Outputs, images: Images) -> Terms:
-    losses, content = players.config.losses, images["content"]
-    if losses.perceptual.weight == 0:
-        return {"reconstruction": jnp.abs(outputs.fake - content).mean()}
-    terms = {"perceptual": _seen_distance(players, outputs, content, losses.perceptual)}
-    if outputs.support is not None:
-        layer = losses.support.layer
-        seen, target = (players.see(x, (layer,)) for x in (outputs.support, content))
-        terms["support/perceptual"] = perceptual.content_l1(seen[layer], target[layer])
-    return terms
+def layers_seen(terms: Sequence[Term], config: Config) -> tuple[str, ...]:
+    """The layers of the pretrained network that any of the terms looks through."""
+    return tuple(sorted({x for term in terms for x in term.layers(term.settings(config))}))
+
+
+def _in_use(terms: Sequence[Term], config: Config) -> list[Term]:
+    return [term for term in terms if term.in_use(config)]
 
 
 def _adversarial(players, outputs, images, settings, key):
-    """For every discriminator but the support's, which has a weight of its own."""
-    pairs = judged_pairs(players, outputs, images)
-    names = [name for name in pairs if name != "support"]
+    names = [name for name in ADVERSARIES if name in outputs.pairs]
     losses = [
-        adversarial.generator_loss(settings.kind, players.judge(name, pairs[name][1], images))
+        adversarial.generator_loss(
+            settings.kind, players.judge(name, outputs.pairs[name][1], images)
+        )
         for name in names
     ]
     return sum(losses[1:], losses[0])
@@ -132,8 +124,16 @@ def _patch_nce(players, outputs, images, settings, key):
     return sum(losses[1:], losses[0]) / len(losses)
 
 
+def _reconstruction(players, outputs, images, settings, key):
+    return jnp.abs(outputs.fake - images["content"]).mean()
+
+
+def _perceptual_reconstruction(players, outputs, images, settings, key):
+    return _seen_distance(players, outputs, images["content"], settings)
+
+
 def _perceptual(players, outputs, images, settings, key):
-    wanted = outputs.smooth if settings.target == "support" else images[settings.target]
+    wanted = {**images, **outputs.targets}[settings.target]
     return _seen_distance(players, outputs, wanted, settings)
 
 
@@ -180,18 +180,11 @@ def _gram(players, outputs, images, settings, key):
     if settings.grey:
         style = color.rgb_to_grey(style, channels=3)
     target = players.see(style, settings.layers)
-    return _gram_distance(outputs.seen, target, settings.layers, settings.layer_weights)
-
-
-def _gram_distance(seen, target, layers, weights):
-    pairs = zip(layers, weights, strict=True)
-    losses = [w * perceptual.gram_l1(seen[layer], target[layer]) for layer, w in pairs]
+    losses = [
+        weight * perceptual.gram_l1(outputs.seen[layer], target[layer])
+        for layer, weight in zip(settings.layers, settings.layer_weights, strict=True)
+    ]
     return sum(losses[1:], losses[0])
-
-
-def _centred(seen):
-    """Feature maps less their means over the picture: their Gram matrix is their covariance."""
-    return {layer: maps - maps.mean(axis=(1, 2), keepdims=True) for layer, maps in seen.items()}
 
 
 def _statistics(players, outputs, images, settings, key):
@@ -199,6 +192,32 @@ def _statistics(players, outputs, images, settings, key):
     seen = outputs.seen
     losses = [perceptual.statistics_loss(seen[layer], target[layer]) for layer in settings.layers]
     return sum(losses[1:], losses[0])
+
+
+def _palettes(players, outputs, images, settings):
+    return tuple(block_means(x, settings.block) for x in (outputs.fake, images["style"]))
+
+
+def _palette_distance(palettes, settings, key):
+    return palette_distance(*palettes, key, block=1)
+
+
+def _pictures(players, outputs, images, settings):
+    return outputs.fake, images["style"]
+
+
+def _patch_distance(pictures, settings, key):
+    return patch_distance(*pictures, key, projections=settings.projections)
+
+
+def _style_codes(players, outputs, images, settings):
+    (code,) = outputs.condition
+    return players.encode_style(outputs.fake), code
+
+
+def _code_contrast(codes, settings, key):
+    """The result's style code is nearer that of its own style image than those of the others."""
+    return contrastive.code_contrast(*codes)
 
 
 def _shift(players, outputs, images, settings, key):
@@ -236,74 +255,45 @@ def _partner(images):
     return images["guide"] if "guide" in images else images["style"]
 
 
-def _support(players, outputs, images, settings, key):
-    """The terms of AnimeGANv3's second tail, each with its weight in `settings`."""
-    support, content = outputs.support, images["content"]
-    layer = settings.layer
-
-    def distance(picture, x):
-        return perceptual.content_l1(players.see(picture, (layer,))[layer], x[layer])
-
-    seen = players.see(support, (layer,))
-    # Texture is learnt from grey, colour from the content.
-    grey, style = (
-        _centred(players.see(color.rgb_to_grey(x, channels=3), settings.gram_layers))
-        for x in (support, images["style"])
-    )
-    _, fake = judged_pairs(players, outputs, images)["support"]
-    logits = players.judge("support", fake, images)
-    parts = {
-        "adversarial": jnp.square(logits - SUPPORT_LABELS[0]).mean(),
-        "perceptual": distance(content, seen),
-        "gram": _gram_distance(grey, style, settings.gram_layers, settings.gram_layer_weights),
-        "superpixels": distance(superpixels(support), seen) + distance(superpixels(content), seen),
-        "color": color.lab_color_loss(support, content),
-        "total_variation": color.total_variation(support, squared=True),
-    }
-    return {f"support/{name}": value for name, value in parts.items()}
+def _layers(settings):
+    return settings.layers
 
 
-def _smoothed_support(players, outputs, images, settings, key):
-    return jnp.abs(outputs.fake - outputs.smooth).mean()
+TERMS = (
+    Term("adversarial", _adversarial, "style"),
+    Term("patch_nce", _patch_nce, "content", needs=("content", "heads")),
+    Term("perceptual", _perceptual, "content", needs=("content",), layers=_layers),
+    Term("lpips", _lpips, "content", needs=("content",), layers=lambda settings: LPIPS_LAYERS),
+    Term("cycle", _cycle, "content", needs=("content", "cycle")),
+    Term("identity", _identity, "content", needs=("content", "one style")),
+    Term("color", _color, "content", needs=("content",)),
+    Term("total_variation", _total_variation, "content"),
+    Term("palette", Comparison(_palettes, _palette_distance), "style"),
+    Term("patches", Comparison(_pictures, _patch_distance), "style"),
+    Term("gram", _gram, "style", layers=_layers),
+    Term("statistics", _statistics, "style", layers=_layers),
+    Term(
+        "style_contrast",
+        Comparison(_style_codes, _code_contrast),
+        "style",
+        needs=("content", "style image"),
+    ),
+    Term("shift", _shift, needs=("content",)),
+    Term("warp", _warp, needs=("content",)),
+    Term("paired_l1", _paired_l1, needs=("content", "pairs")),
+    Term("paired_gradient", _paired_gradient, needs=("content", "pairs")),
+    *support_tail.TERMS,
+)
 
-
-# AnimeGANv3 asks its support discriminator for these instead of 1 for real and 0 for fake.
-SUPPORT_LABELS = (0.9, 0.1)
-
-_TERMS: dict[str, Term | Comparison] = {
-    "adversarial": _adversarial,
-    "patch_nce": _patch_nce,
-    "perceptual": _perceptual,
-    "lpips": _lpips,
-    "cycle": _cycle,
-    "identity": _identity,
-    "color": _color,
-    "total_variation": _total_variation,
-    "palette": PALETTE,
-    "patches": PATCHES,
-    "gram": _gram,
-    "statistics": _statistics,
-    "style_contrast": STYLE_CONTRAST,
-    "shift": _shift,
-    "warp": _warp,
-    "paired_l1": _paired_l1,
-    "paired_gradient": _paired_gradient,
-    "support": _support,
-    "smoothed_support": _smoothed_support,
-}
-
-
-def term_weight(name: str, config: FrozenConfigDict) -> float:
-    """The weight of a term, its schedule aside. Terms without an entry in the config have 1."""
-    entry, _, part = name.partition("/")
-    if entry not in config.losses:
-        return 1.0
-    weight = config.losses[entry].weight
-    if part:
-        weight *= config.losses[entry][part]
-    match KINDS[name].side:
-        case "style":
-            weight *= config.style_weight
-        case "content":
-            weight *= config.content_weight
-    return weight
+# In the initial steps, in which it only learns to reproduce.
+INITIAL_TERMS = (
+    Term(
+        "reconstruction",
+        _reconstruction,
+        entry="perceptual",
+        weight=lambda settings: float(settings.weight == 0),
+        schedule=constant,
+    ),
+    Term("perceptual", _perceptual_reconstruction, "content", layers=_layers),
+    *support_tail.INITIAL_TERMS,
+)

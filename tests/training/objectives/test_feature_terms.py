@@ -17,7 +17,7 @@ from jaxstyle.losses.smoothing import guided_filter, l0_smooth, superpixels
 from jaxstyle.models.animegan3 import AnimeGan3Tail
 from jaxstyle.training.networks import build_networks, init_discriminators, init_generator
 from jaxstyle.training.objectives.generator import generator_terms
-from jaxstyle.training.objectives.outputs import Players, judged_pairs, run_generators
+from jaxstyle.training.objectives.players import Players
 
 jit = functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
 
@@ -174,7 +174,7 @@ def test_animegan3s_second_tail_and_what_the_main_one_learns_from_it(squeezenet,
     np.testing.assert_allclose(outputs.fake, fake, atol=1e-4)
     smooth = l0_smooth(support)
     support = guided_filter(support, support, 2, 4e-2)
-    np.testing.assert_allclose(outputs.support, support, atol=1e-4)
+    np.testing.assert_allclose(outputs.support.picture, support, atol=1e-4)
     np.testing.assert_allclose(terms["smoothed_support"], np.abs(fake - smooth).mean(), rtol=1e-3)
 
     main, target = (see(squeezenet, x, ("fire3",))["fire3"] for x in (fake, smooth))
@@ -206,7 +206,7 @@ def test_animegan3s_second_tail_and_what_the_main_one_learns_from_it(squeezenet,
         np.testing.assert_allclose(terms[f"support/{name}"], value, rtol=2e-3, err_msg=name)
 
     # The support's discriminator sees grey; the main one asks for the smoothed picture.
-    pairs = judged_pairs(players, run_generators(players, images), images)
+    pairs = outputs.pairs
     np.testing.assert_allclose(pairs["support"][1][..., 0], support @ GREY, atol=1e-3)
     np.testing.assert_allclose(pairs["support"][0][..., 0], images["style"] @ GREY, atol=1e-5)
     # A gradient near the threshold may be flattened in one and not in the other.

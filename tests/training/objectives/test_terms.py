@@ -12,12 +12,11 @@ from ml_collections import ConfigDict, FrozenConfigDict
 
 from jaxstyle.config import default_config
 from jaxstyle.training.networks import build_networks, init_discriminators, init_generator
-from jaxstyle.training.objectives import generator
+from jaxstyle.training.objectives import discriminator, generator
 from jaxstyle.training.objectives.discriminator import discriminator_terms
-from jaxstyle.training.objectives.discriminator import term_weight as discriminator_weight
-from jaxstyle.training.objectives.generator import generator_terms, term_weight
-from jaxstyle.training.objectives.kinds import KINDS
-from jaxstyle.training.objectives.outputs import Players, judged_pairs, run_generators
+from jaxstyle.training.objectives.generator import generator_terms
+from jaxstyle.training.objectives.outputs import run_generators
+from jaxstyle.training.objectives.players import Players
 
 # Most of the time here goes into compiling, which need not end in fast programs.
 jit = functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
@@ -94,7 +93,7 @@ def test_cycle_and_identity(images):
     np.testing.assert_allclose(terms["cycle"], cycle, rtol=1e-5)
     np.testing.assert_allclose(terms["identity"], identity, rtol=1e-5)
     # Each discriminator judges its own direction.
-    pairs = judged_pairs(players, outputs, images)
+    pairs = outputs.pairs
     np.testing.assert_allclose(pairs["main"][1], forward(x), atol=1e-5)
     np.testing.assert_array_equal(pairs["main"][0], y)
     np.testing.assert_allclose(pairs["backward"][1], backward(y), atol=1e-5)
@@ -163,8 +162,7 @@ def test_a_conditional_discriminator_sees_content_and_result_side_by_side(images
     np.testing.assert_allclose(terms["adversarial"], jnp.square(logits - 1).mean(), rtol=1e-5)
     real = jnp.concatenate([images["content"], images["style"]], axis=-1)
     logits = judge.apply({"params": players.discriminators["main"]}, real)
-    pairs = judged_pairs(players, outputs, images)
-    found, _ = discriminator_terms(players, pairs, images, jax.random.key(0), use_r1=False)
+    found, _ = discriminator_terms(players, outputs.pairs, images, jax.random.key(0), use_r1=False)
     np.testing.assert_allclose(found["real"], jnp.square(logits - 1).mean(), rtol=1e-5)
 
 
@@ -189,8 +187,7 @@ def test_animegan2s_discriminator_rejects_grey_and_smooth_frames(images):
     config = config_with(**changes)
     players = players_of(config)
     outputs = run_generators(players, images)
-    pairs = judged_pairs(players, outputs, images)
-    terms, _ = discriminator_terms(players, pairs, images, jax.random.key(0), use_r1=False)
+    terms, _ = discriminator_terms(players, outputs.pairs, images, jax.random.key(0), use_r1=False)
     judge = players.networks.discriminators["main"]
 
     def logits(x):
@@ -208,8 +205,9 @@ def test_animegan2s_discriminator_rejects_grey_and_smooth_frames(images):
     assert set(terms) == set(expected)
     for name, value in expected.items():
         np.testing.assert_allclose(terms[name], value, rtol=1e-4, err_msg=name)
-    weights = {name: discriminator_weight(name, config) for name in expected}
-    assert weights == {"real": 1.5, "fake": 1.0, "grey": 1.2, "smooth": 0.8}
+    weights = weights_of(discriminator, config)
+    weights = {name: weights[name] for name in terms}
+    assert weights == pytest.approx({"real": 1.5, "fake": 1.0, "grey": 1.2, "smooth": 0.8})
 
 
 def test_each_style_has_a_channel_of_the_discriminator(images):
@@ -236,7 +234,7 @@ def test_each_style_has_a_channel_of_the_discriminator(images):
 def test_drift_is_the_mean_square_of_the_real_logits(images):
     config = config_with(**{"losses.drift.weight": 0.001, "losses.adversarial.kind": "wgan"})
     players = players_of(config)
-    pairs = judged_pairs(players, run_generators(players, images), images)
+    pairs = run_generators(players, images).pairs
     terms, _ = discriminator_terms(players, pairs, images, jax.random.key(0), use_r1=False)
     judge = players.networks.discriminators["main"]
     logits = judge.apply({"params": players.discriminators["main"]}, images["style"])
@@ -256,8 +254,7 @@ def test_a_discriminator_that_couples_images_sees_real_and_fake_apart():
         "noise": jax.random.normal(jax.random.key(2), (4, 100)),
     }
     outputs = run_generators(players, batch)
-    pairs = judged_pairs(players, outputs, batch)
-    terms, _ = discriminator_terms(players, pairs, batch, jax.random.key(0), use_r1=False)
+    terms, _ = discriminator_terms(players, outputs.pairs, batch, jax.random.key(0), use_r1=False)
     judge = players.networks.discriminators["main"]
     real = judge.apply({"params": players.discriminators["main"]}, batch["style"])
     fake = judge.apply({"params": players.discriminators["main"]}, outputs.fake)
@@ -265,32 +262,51 @@ def test_a_discriminator_that_couples_images_sees_real_and_fake_apart():
     np.testing.assert_allclose(terms["fake"], jax.nn.softplus(fake).mean(), rtol=1e-5)
 
 
+def weights_of(module, config, fraction=0.0) -> dict[str, float]:
+    weights = module.weights_at(jnp.asarray(fraction, jnp.float32), config)
+    return {name: float(weight) for name, weight in weights.items()}
+
+
 def test_content_and_style_weights_multiply_their_terms():
-    config = config_with(
-        **{"content_weight": 0.01, "style_weight": 0.1, "losses.support.weight": 1.0}
-    )
-    weights = {
-        name: term_weight(name, config)
-        for name in ("perceptual", "gram", "shift", "support/color", "support/gram")
-    }
-    assert weights["support/color"] == pytest.approx(10 * 0.01)
-    assert weights["support/gram"] == pytest.approx(1.0 * 0.1)
     config = config_with(
         **{
             "content_weight": 0.01,
             "style_weight": 0.1,
+            "losses.support.weight": 1.0,
             "losses.patch_nce.weight": 2.0,
             "losses.adversarial.weight": 3.0,
             "losses.warp.weight": 4.0,
+            "losses.warp.schedule": ((0.0, 1.0),),
         }
     )
-    assert term_weight("patch_nce", config) == pytest.approx(0.02)
-    assert term_weight("adversarial", config) == pytest.approx(0.3)
-    assert term_weight("warp", config) == 4.0
+    weights = weights_of(generator, config)
+    assert weights["support/color"] == pytest.approx(10 * 0.01)
+    assert weights["support/gram"] == pytest.approx(1.0 * 0.1)
+    assert weights["patch_nce"] == pytest.approx(0.02)
+    assert weights["adversarial"] == pytest.approx(0.3)
+    assert weights["warp"] == 4.0
 
 
-def test_every_term_has_a_weight_in_the_config_and_a_kind():
-    losses = default_config().losses
-    of_the_discriminator = {"r1", "gradient_penalty", "drift"}
-    assert set(losses) - of_the_discriminator == set(generator._TERMS)
-    assert {name.partition("/")[0] for name in KINDS} == set(generator._TERMS)
+def test_a_discriminators_penalty_has_its_own_schedule_and_not_that_of_what_it_judges():
+    """AnimeGANv3's second discriminator, whose terms are otherwise scheduled with its tail's."""
+    config = config_with(
+        **{
+            "losses.support.weight": 1.0,
+            "losses.support.schedule": ((0.0, 0.0), (1.0, 1.0)),
+            "losses.r1.weight": 3.0,
+            "losses.r1.every": 4,
+            "losses.r1.schedule": ((0.0, 1.0), (1.0, 0.0)),
+            "losses.gradient_penalty.weight": 5.0,
+        }
+    )
+    weights = weights_of(discriminator, config, fraction=0.25)
+    for judge in ("", "backward/", "support/"):
+        assert weights[f"{judge}r1"] == pytest.approx(3 * 4 * 0.75)
+        assert weights[f"{judge}gradient_penalty"] == 5.0
+    assert weights["support/real"] == pytest.approx(0.5 * 0.25)
+    assert weights["real"] == 1.0
+
+
+def test_every_entry_of_the_config_is_of_a_term_and_every_term_has_one():
+    terms = [*generator.TERMS, *generator.INITIAL_TERMS, *sum(discriminator.TERMS.values(), ())]
+    assert {term.entry or term.name for term in terms} == set(default_config().losses)

@@ -18,7 +18,8 @@ from jaxstyle.data.loader import BatchIterator
 from jaxstyle.models.examples import takes_noise
 from jaxstyle.training import sharding, steps
 from jaxstyle.training.config_checks import check_config
-from jaxstyle.training.networks import Networks, build_networks
+from jaxstyle.training.networks import build_networks
+from jaxstyle.training.objectives.players import Networks
 from jaxstyle.training.training_data import load_batches, open_training_data
 
 # The loader keeps some batches ready; these are taken out before it is measured.

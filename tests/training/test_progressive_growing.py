@@ -1,7 +1,7 @@
 import jax.numpy as jnp
 import numpy as np
 
-from jaxstyle.training.objectives.outputs import Growth
+from jaxstyle.training.progressive_growing import Growth
 
 
 def pooled(x, factor):
