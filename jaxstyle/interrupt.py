@@ -40,7 +40,7 @@ class StopRequest:
 
     def stopped(self) -> Stopped:
         """The exception to raise once everything is saved."""
-        return Stopped(self._signum)
+        return Stopped(self.signum)
 
     def __enter__(self) -> "StopRequest":
         for signum in STOP_SIGNALS:

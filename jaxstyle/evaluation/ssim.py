@@ -27,10 +27,11 @@ def _windowed_mean(x: jax.Array) -> jax.Array:
     weights = _gaussian_window()
     for axis in (-3, -2):
         valid = x.shape[axis] - WINDOW_SIZE + 1
-        x = sum(
+        first, *others = (
             float(weight) * jax.lax.slice_in_dim(x, k, k + valid, axis=axis)
             for k, weight in enumerate(weights)
         )
+        x = sum(others, first)
     return x
 
 

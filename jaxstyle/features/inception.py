@@ -70,11 +70,11 @@ def _average_pool(x: jax.Array) -> jax.Array:
     for axis in (1, 2):
         size = x.shape[axis]
         padded = jnp.pad(x, [(1, 1) if i == axis else (0, 0) for i in range(4)])
-        total = sum(lax.slice_in_dim(padded, k, k + size, axis=axis) for k in range(3))
+        first, *others = (lax.slice_in_dim(padded, k, k + size, axis=axis) for k in range(3))
         seen = np.full(size, 3, np.float32)
         seen[0] -= 1
         seen[-1] -= 1
-        x = total / seen.reshape([-1 if i == axis else 1 for i in range(4)])
+        x = sum(others, first) / seen.reshape([-1 if i == axis else 1 for i in range(4)])
     return x
 
 
@@ -241,7 +241,7 @@ def load(
 
 
 def _check(arrays: weights.Arrays, path: Path) -> None:
-    expected = {}
+    expected: dict[str, tuple[int, ...]] = {}
     for name, layer in shapes().items():
         height, width, c_in, c_out = layer["kernel"].shape
         expected[f"{name}.conv.weight"] = (c_out, c_in, height, width)

@@ -14,10 +14,11 @@ def _downsample(x: jax.Array) -> jax.Array:
         half = (size + 1) // 2
         padding = [(2, 2) if i == axis else (0, 0) for i in range(4)]
         padded = jnp.pad(x, padding, mode="reflect")
-        x = sum(
+        first, *others = (
             weight * jax.lax.slice_in_dim(padded, k, k + 2 * half - 1, stride=2, axis=axis)
             for k, weight in enumerate(BINOMIAL)
         )
+        x = sum(others, first)
     return x
 
 

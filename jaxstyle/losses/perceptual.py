@@ -60,10 +60,11 @@ def lpips(
     Vectors at each position are scaled to unit length; squared differences are weighted by channel,
     summed, averaged over positions and added over layers. 0 for the same image; symmetric.
     """
-    return sum(
+    first, *others = (
         jnp.einsum("nhwc,c->nhw", jnp.square(_unit_length(a) - _unit_length(b)), head).mean((1, 2))
         for a, b, head in zip(features, reference, heads, strict=True)
     )
+    return sum(others, first)
 
 
 def _mean_and_deviation(features: jax.Array) -> tuple[jax.Array, jax.Array]:

@@ -130,8 +130,8 @@ def superpixels(
         return tiles.reshape(*grid, d, spacing * spacing)
 
     x = lax.stop_gradient(x)
-    place = np.stack(np.mgrid[:h, :w], axis=-1) * np.float32(compactness / spacing)
-    place = jnp.broadcast_to(jnp.asarray(place, x.dtype), (n, h, w, 2))
+    position = np.moveaxis(np.mgrid[:h, :w], 0, -1) * np.float32(compactness / spacing)
+    place = jnp.broadcast_to(jnp.asarray(position, x.dtype), (n, h, w, 2))
     features = to_cells(jnp.concatenate([rgb_to_lab((x + 1) / 2), place], axis=-1))
     colors = to_cells(x)
 
@@ -177,8 +177,9 @@ def _gather_neighbours(values: jax.Array) -> jax.Array:
     _, height, width, _, _ = values.shape
     padded = jnp.pad(values, ((0, 0), (1, 1), (1, 1), (0, 0), (0, 0)))
     # The neighbour at (i, j) sees this cell at the opposite place.
-    return sum(
+    first, *others = (
         padded[:, i : i + height, j : j + width, 8 - (3 * i + j)]
         for i in range(3)
         for j in range(3)
     )
+    return sum(others, first)

@@ -22,7 +22,7 @@ from jaxstyle.models.realtime import Realtime
 from jaxstyle.models.resnet import ResnetGenerator
 from jaxstyle.models.wgan_gp import WganGpCritic, WganGpGenerator
 
-GENERATORS = {
+GENERATORS: dict[str, type[nn.Module]] = {
     "animegan2": AnimeGan2,
     "animegan3": AnimeGan3,
     "dcgan": DcganGenerator,
@@ -32,7 +32,7 @@ GENERATORS = {
     "resnet": ResnetGenerator,
     "wgan_gp": WganGpGenerator,
 }
-DISCRIMINATORS = {
+DISCRIMINATORS: dict[str, type[nn.Module]] = {
     "animegan2": AnimeGan2Discriminator,
     "animegan3": AnimeGan3Discriminator,
     "dcgan": DcganDiscriminator,

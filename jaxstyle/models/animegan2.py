@@ -1,8 +1,11 @@
 """AnimeGANv2 (Chen, Liu & Chen 2020): its generator and its discriminator."""
 
+from typing import Any
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 
 from jaxstyle.models.convolutions import conv_few_images_back
 from jaxstyle.models.layers import (
@@ -10,6 +13,7 @@ from jaxstyle.models.layers import (
     DepthwiseConv3x3,
     DownConv,
     FrameNorm,
+    GeneratorOutput,
     reflect_pad,
     upsample_bilinear,
     upsample_bilinear_aligned,
@@ -26,7 +30,7 @@ class ConvNormLeaky(nn.Module):
     features: int
     kernel_size: int = 3
     down: bool = False
-    dtype: jnp.dtype = jnp.float32
+    dtype: DTypeLike = jnp.float32
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
@@ -52,7 +56,7 @@ class ConvNormLeaky(nn.Module):
 class InvertedResidual(nn.Module):
     """1x1 to twice the channels, depthwise 3x3, 1x1 to 256; added to x where the shapes match."""
 
-    dtype: jnp.dtype = jnp.float32
+    dtype: DTypeLike = jnp.float32
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
@@ -77,12 +81,12 @@ class AnimeGan2(nn.Module):
     """
 
     align_corners: bool = False
-    dtype: jnp.dtype = jnp.float32
+    dtype: DTypeLike = jnp.float32
 
     stride = 4
 
     @nn.compact
-    def __call__(self, x: jax.Array, return_features: bool = False):
+    def __call__(self, x: jax.Array, return_features: bool = False) -> GeneratorOutput:
         def conv(name, y, features, kernel_size=3, down=False):
             return ConvNormLeaky(features, kernel_size, down, self.dtype, name=name)(y)
 
@@ -119,11 +123,11 @@ class AnimeGan2Discriminator(nn.Module):
     with `update_stats`.
     """
 
-    dtype: jnp.dtype = jnp.float32
+    dtype: DTypeLike = jnp.float32
 
     @nn.compact
     def __call__(self, x: jax.Array, update_stats: bool = False) -> jax.Array:
-        options = {
+        options: dict[str, Any] = {
             "use_bias": False,
             "kernel_init": nn.initializers.normal(0.02),
             "dtype": self.dtype,
@@ -132,7 +136,7 @@ class AnimeGan2Discriminator(nn.Module):
         def conv(name, y, features, down=False):
             if down:
                 y = jnp.pad(y, ((0, 0), (1, 1), (1, 1), (0, 0)))
-                layer = DownConv(features, 3, name=name, **options)
+                layer: nn.Module = DownConv(features, 3, name=name, **options)
             else:
                 layer = nn.Conv(
                     features,

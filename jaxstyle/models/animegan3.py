@@ -7,12 +7,20 @@ that a support tail, a module of its own, needs.
 """
 
 import functools
+from typing import Any
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 
-from jaxstyle.models.layers import DownConv, instance_norm, reflect_pad, upsample_bilinear
+from jaxstyle.models.layers import (
+    DownConv,
+    GeneratorOutput,
+    instance_norm,
+    reflect_pad,
+    upsample_bilinear,
+)
 
 _XAVIER = nn.initializers.glorot_uniform()
 _EPSILON = 1e-5
@@ -49,11 +57,11 @@ class ConvLade(nn.Module):
     kernel_size: int = 3
     down: bool = False
     spectral_norm: bool = False
-    dtype: jnp.dtype = jnp.float32
+    dtype: DTypeLike = jnp.float32
 
     @nn.compact
     def __call__(self, x: jax.Array, update_stats: bool = False) -> jax.Array:
-        options = {"use_bias": False, "kernel_init": _XAVIER, "dtype": self.dtype}
+        options: dict[str, Any] = {"use_bias": False, "kernel_init": _XAVIER, "dtype": self.dtype}
 
         def apply(layer, y):
             if not self.spectral_norm:
@@ -88,7 +96,7 @@ class ExternalAttention(nn.Module):
     """
 
     units: int = 128
-    dtype: jnp.dtype = jnp.float32
+    dtype: DTypeLike = jnp.float32
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
@@ -118,7 +126,7 @@ class AnimeGan3Tail(nn.Module):
     a pixel beside that at each level, so its weights would paint a slightly shifted image here.
     """
 
-    dtype: jnp.dtype = jnp.float32
+    dtype: DTypeLike = jnp.float32
 
     @nn.compact
     def __call__(self, features: tuple[jax.Array, ...]) -> jax.Array:
@@ -148,12 +156,12 @@ class AnimeGan3(nn.Module):
     what a second `AnimeGan3Tail` takes.
     """
 
-    dtype: jnp.dtype = jnp.float32
+    dtype: DTypeLike = jnp.float32
 
     stride = 8
 
     @nn.compact
-    def __call__(self, x: jax.Array, return_features: bool = False):
+    def __call__(self, x: jax.Array, return_features: bool = False) -> GeneratorOutput:
         def conv(name, y, features, kernel_size=3, down=False):
             return ConvLade(features, kernel_size, down, dtype=self.dtype, name=name)(y)
 
@@ -175,7 +183,7 @@ class AnimeGan3Discriminator(nn.Module):
     move only with `update_stats`.
     """
 
-    dtype: jnp.dtype = jnp.float32
+    dtype: DTypeLike = jnp.float32
 
     @nn.compact
     def __call__(self, x: jax.Array, update_stats: bool = False) -> jax.Array:

@@ -16,6 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+from jax.typing import DTypeLike
 
 from jaxstyle.models.layers import HE, Initializer
 
@@ -37,7 +38,7 @@ class BranchedConv(nn.Module):
 
     features: int
     kernel_init: Initializer = HE
-    dtype: jnp.dtype = jnp.float32
+    dtype: DTypeLike = jnp.float32
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:

@@ -118,7 +118,11 @@ def conv_padded_first(
     its kernel, one with windows as large as the image, takes up to 1.7 times as long on CPU. The
     layer's padding must be given in pixels, not by name.
     """
-    conv = functools.partial(lax.conv_general_dilated, window_strides=strides, **options)
+
+    def conv(
+        x: jax.Array, kernel: jax.Array, padding: str | Sequence[tuple[int, int]]
+    ) -> jax.Array:
+        return lax.conv_general_dilated(x, kernel, strides, padding, **options)
 
     def to_kernel(x: jax.Array, kernel: jax.Array, gradient: jax.Array) -> jax.Array:
         # Without the barrier XLA would move the padding into the convolution again.

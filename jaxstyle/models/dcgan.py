@@ -7,6 +7,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from jax import lax
+from jax.typing import DTypeLike
 
 from jaxstyle.models.layers import BatchNorm, DownConv, Initializer, pixel_shuffle
 
@@ -53,7 +54,7 @@ class TransposedConv4x4(nn.Module):
 
     features: int
     kernel_init: Initializer = _WEIGHTS
-    dtype: jnp.dtype = jnp.float32
+    dtype: DTypeLike = jnp.float32
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
@@ -61,7 +62,7 @@ class TransposedConv4x4(nn.Module):
         return transposed_conv_4x4(x.astype(self.dtype), kernel.astype(self.dtype))
 
 
-def _gain_init(key: jax.Array, shape: tuple[int, ...], dtype: jnp.dtype = jnp.float32) -> jax.Array:
+def _gain_init(key: jax.Array, shape: tuple[int, ...], dtype: DTypeLike = jnp.float32) -> jax.Array:
     """N(1, 0.02), of the batch norms' gains."""
     return 1 + 0.02 * jax.random.normal(key, shape, dtype)
 
@@ -80,7 +81,7 @@ class DcganGenerator(nn.Module):
     latent: int = 100
     width: int = 64
     image_size: int = 32
-    dtype: jnp.dtype = jnp.float32
+    dtype: DTypeLike = jnp.float32
 
     takes = "noise"
     couples_images = True
@@ -123,7 +124,7 @@ class DcganDiscriminator(nn.Module):
 
     width: int = 64
     image_size: int = 32
-    dtype: jnp.dtype = jnp.float32
+    dtype: DTypeLike = jnp.float32
 
     couples_images = True
 

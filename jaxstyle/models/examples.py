@@ -5,6 +5,7 @@ is None (the default), "styles" (a weight for each of its `styles`) or "image" (
 `encode_style` makes of style images).
 """
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import flax
@@ -13,7 +14,7 @@ import jax
 import jax.numpy as jnp
 
 
-def takes_noise(generator: nn.Module) -> bool:
+def takes_noise(generator: nn.Module | type[nn.Module]) -> bool:
     """Whether it makes images from noise, float32 [N, latent], instead of from images."""
     return getattr(generator, "takes", "image") == "noise"
 
@@ -42,7 +43,7 @@ def example_inputs(generator: nn.Module, image_size: int) -> tuple[Any, ...]:
     return x, jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
 
 
-def init_variables(generator: nn.Module, key: jax.Array, image_size: int) -> dict[str, Any]:
+def init_variables(generator: nn.Module, key: jax.Array, image_size: int) -> Mapping[str, Any]:
     """All that the generator starts with: {"params": ...}, and "batch_stats" if it has any.
 
     key: a PRNG key. image_size: as for `example_inputs`. A pure function, to be traced as well.
@@ -62,6 +63,6 @@ def init_parameters(generator: nn.Module, key: jax.Array, image_size: int) -> An
     return init_variables(generator, key, image_size)["params"]
 
 
-def _encode_style(generator: nn.Module):
+def _encode_style(generator: nn.Module) -> Callable[..., Any]:
     """f(key, style images) -> (condition, variables)."""
     return lambda key, style: generator.init_with_output(key, style, method="encode_style")

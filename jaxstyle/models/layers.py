@@ -12,10 +12,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+from jax.typing import DTypeLike
 
 from jaxstyle.models.convolutions import depthwise_conv_3x3, down_conv
 
 Initializer = Callable[..., jax.Array]
+
+# What a generator gives: images, and with `return_features` a tuple of feature maps beside them.
+type GeneratorOutput = jax.Array | tuple[jax.Array, tuple[jax.Array, ...]]
 
 HE = nn.initializers.variance_scaling(2.0, "fan_in", "truncated_normal")
 
@@ -170,7 +174,7 @@ class DepthwiseConv3x3(nn.Module):
     """`depthwise_conv_3x3` with its parameters: [N, H, W, C] -> [N, H-2, W-2, C]."""
 
     kernel_init: Initializer = HE
-    dtype: jnp.dtype = jnp.float32
+    dtype: DTypeLike = jnp.float32
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
@@ -191,7 +195,7 @@ class DownConv(nn.Module):
     kernel_size: int = 4
     use_bias: bool = True
     kernel_init: Initializer = HE
-    dtype: jnp.dtype = jnp.float32
+    dtype: DTypeLike = jnp.float32
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
@@ -253,8 +257,8 @@ class BatchNorm(nn.Module):
         x32 = x.astype(jnp.float32)
         stores = self.standing and self.is_mutable_collection("batch_stats")
         if self.standing and not stores and self.has_variable("batch_stats", "mean"):
-            mean = self.get_variable("batch_stats", "mean").reshape(shape)
-            variance = self.get_variable("batch_stats", "variance").reshape(shape)
+            mean: jax.Array = self.get_variable("batch_stats", "mean").reshape(shape)
+            variance: jax.Array = self.get_variable("batch_stats", "variance").reshape(shape)
         else:
             mean = x32.mean(axis=(0, 1, 2), keepdims=True)
             variance = jnp.square(x32 - mean).mean(axis=(0, 1, 2), keepdims=True)
@@ -307,7 +311,7 @@ class TiledConv(nn.Module):
     kernel_size: int
     kernel_init: Initializer = HE
     bias_init: Initializer = nn.initializers.zeros
-    dtype: jnp.dtype = jnp.float32
+    dtype: DTypeLike = jnp.float32
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:

@@ -7,8 +7,10 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from jax import lax
+from jax.typing import DTypeLike
 
 from jaxstyle.models.layers import (
+    GeneratorOutput,
     TiledConv,
     down_conv,
     reflect_pad,
@@ -75,7 +77,7 @@ class GroupedConv3x3(nn.Module):
 
     features: int
     down: bool = False
-    dtype: jnp.dtype = jnp.float32
+    dtype: DTypeLike = jnp.float32
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
@@ -103,16 +105,18 @@ class ResidualBlock(nn.Module):
     scaled by the one and have the other added to their centre tap.
     """
 
-    dtype: jnp.dtype
+    dtype: DTypeLike
 
     @nn.compact
     def __call__(
         self, x: jax.Array, weight: jax.Array | None = None, bias: jax.Array | None = None
     ) -> jax.Array:
         def conv(name: str, x: jax.Array) -> jax.Array:
-            options = {"padding": "VALID", "kernel_init": _INIT, "dtype": self.dtype}
-            y = nn.Conv(x.shape[-1], (3, 3), name=name, **options)(reflect_pad(x, 1, gathered=True))
-            if weight is None:
+            layer = nn.Conv(
+                x.shape[-1], (3, 3), padding="VALID", kernel_init=_INIT, dtype=self.dtype, name=name
+            )
+            y = layer(reflect_pad(x, 1, gathered=True))
+            if weight is None or bias is None:
                 return y
             scale, shift = (_over_pixels(v).astype(self.dtype) for v in (weight, bias))
             return scale * y + shift * x
@@ -126,11 +130,11 @@ class Encoder(nn.Module):
     [N, H/2, W/2, 32], then two levels of [N, H/4, W/4, 64]; H and W multiples of 4.
     """
 
-    dtype: jnp.dtype
+    dtype: DTypeLike
 
     @nn.compact
     def __call__(self, x: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
-        options = {"kernel_init": _INIT, "dtype": self.dtype}
+        options: dict[str, Any] = {"kernel_init": _INIT, "dtype": self.dtype}
         # The published weights expect [0, 1].
         y = (x.astype(jnp.float32) * 0.5 + 0.5).astype(self.dtype)
         y = nn.relu(TiledConv(16, 9, name="conv", **options)(reflect_pad(y, 4)))
@@ -159,11 +163,11 @@ class Modulation(nn.Module):
 class Decoder(nn.Module):
     """[N, h, w, 64] to [N, 4h, 4w, 3] in [-1, 1], in the style that `condition` describes."""
 
-    dtype: jnp.dtype
+    dtype: DTypeLike
 
     @nn.compact
     def __call__(self, x: jax.Array, condition: Any) -> jax.Array:
-        options = {"kernel_init": _INIT, "dtype": self.dtype}
+        options: dict[str, Any] = {"kernel_init": _INIT, "dtype": self.dtype}
         y = x
         # From the deep level of the style to the shallow one.
         for i, level in enumerate(reversed(condition)):
@@ -186,7 +190,7 @@ class MicroAst(nn.Module):
     also a tuple of feature maps of x, shallow to deep.
     """
 
-    dtype: jnp.dtype = jnp.float32
+    dtype: DTypeLike = jnp.float32
 
     stride = 4
     condition = "image"
@@ -214,7 +218,9 @@ class MicroAst(nn.Module):
             condition.append({"mean": mean, "std": std, "weight": weight, "bias": bias})
         return tuple(condition)
 
-    def __call__(self, x: jax.Array, condition: Any, return_features: bool = False):
+    def __call__(
+        self, x: jax.Array, condition: Any, return_features: bool = False
+    ) -> GeneratorOutput:
         """Stylizes x; see the class."""
         half, shallow, deep = self.content_encoder(x)
         output = self.decoder(deep, condition)

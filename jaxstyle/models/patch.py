@@ -1,8 +1,11 @@
 """The patch discriminator of pix2pix (Isola et al. 2017): it judges overlapping patches."""
 
+from typing import Any
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 
 from jaxstyle.models.layers import HE, DownConv, FrameNorm, InstanceNorm
 
@@ -29,7 +32,7 @@ class PatchDiscriminator(nn.Module):
     norm: str = "instance"
     spectral_norm: bool = False
     styles: int = 1
-    dtype: jnp.dtype = jnp.float32
+    dtype: DTypeLike = jnp.float32
 
     def __post_init__(self):
         if self.norm not in NORMS:
@@ -42,10 +45,10 @@ class PatchDiscriminator(nn.Module):
         init = HE if self.norm == "none" else nn.initializers.normal(0.02)
 
         def conv(y, features, name, down):
-            options = {"kernel_init": init, "dtype": self.dtype, "name": name}
+            options: dict[str, Any] = {"kernel_init": init, "dtype": self.dtype, "name": name}
             if down:
                 y = jnp.pad(y, ((0, 0), (1, 1), (1, 1), (0, 0)))
-                layer = DownConv(features, 4, **options)
+                layer: nn.Module = DownConv(features, 4, **options)
             else:
                 # Padded by the convolution, whose gradient then leaves the padding out.
                 layer = nn.Conv(features, (4, 4), padding=1, **options)

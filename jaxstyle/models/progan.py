@@ -10,6 +10,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from jax import lax
+from jax.typing import DTypeLike
 
 from jaxstyle.models.dcgan import check_size, doublings
 from jaxstyle.models.layers import mean_pool, upsample_nearest
@@ -53,7 +54,7 @@ class EqualizedConv(nn.Module):
     features: int
     kernel_size: int = 3
     gain: float = _RELU_GAIN
-    dtype: jnp.dtype = jnp.float32
+    dtype: DTypeLike = jnp.float32
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
@@ -72,7 +73,7 @@ class EqualizedDense(nn.Module):
 
     features: int
     gain: float = _RELU_GAIN
-    dtype: jnp.dtype = jnp.float32
+    dtype: DTypeLike = jnp.float32
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
@@ -106,7 +107,7 @@ class ProganGenerator(nn.Module):
     width: int = 512
     fmap_base: int = 8192
     image_size: int = 32
-    dtype: jnp.dtype = jnp.float32
+    dtype: DTypeLike = jnp.float32
 
     takes = "noise"
     grows = True
@@ -166,7 +167,7 @@ class ProganDiscriminator(nn.Module):
     width: int = 512
     fmap_base: int = 8192
     image_size: int = 32
-    dtype: jnp.dtype = jnp.float32
+    dtype: DTypeLike = jnp.float32
 
     couples_images = True
     grows = True

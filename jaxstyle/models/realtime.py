@@ -8,10 +8,11 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from jax import lax
+from jax.typing import DTypeLike
 
 from jaxstyle.models.branches import BranchedConv
 from jaxstyle.models.convolutions import conv_padded_first
-from jaxstyle.models.layers import HE, pixel_shuffle, pixel_unshuffle, reflect_pad
+from jaxstyle.models.layers import HE, GeneratorOutput, pixel_shuffle, pixel_unshuffle, reflect_pad
 
 # Pixels that the frame is mirrored beyond its border before the first convolution. The layers pad
 # with zeros, which is fast; what these do to the picture falls into the margin and is cut off.
@@ -54,7 +55,7 @@ class StyleAffine(nn.Module):
         return x * scale[:, None, None].astype(x.dtype) + shift[:, None, None].astype(x.dtype)
 
 
-def _conv3x3(branches: bool, dtype: jnp.dtype) -> Callable[..., nn.Module]:
+def _conv3x3(branches: bool, dtype: DTypeLike) -> Callable[..., nn.Module]:
     """f(features, kernel_init, name) -> the module of a 3x3 convolution."""
     if branches:
         return functools.partial(BranchedConv, dtype=dtype)
@@ -70,7 +71,7 @@ def _conv3x3(branches: bool, dtype: jnp.dtype) -> Callable[..., nn.Module]:
 class ResidualBlock(nn.Module):
     """x + conv(relu(conv(x))), both 3x3, the second starting at zero so that the block is inert."""
 
-    dtype: jnp.dtype
+    dtype: DTypeLike
     branches: bool = False
 
     @nn.compact
@@ -112,7 +113,7 @@ class Realtime(nn.Module):
     size: str = "small"
     styles: int = 1
     branches: bool = False
-    dtype: jnp.dtype = jnp.float32
+    dtype: DTypeLike = jnp.float32
 
     stride = 4
 
@@ -136,7 +137,7 @@ class Realtime(nn.Module):
     @nn.compact
     def __call__(
         self, x: jax.Array, condition: jax.Array | None = None, return_features: bool = False
-    ):
+    ) -> GeneratorOutput:
         given = 1 if condition is None else condition.shape[-1]
         if given != self.styles:
             raise ValueError(f"weights of {given} styles for a generator of {self.styles}")

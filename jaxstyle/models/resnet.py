@@ -5,8 +5,15 @@ import functools
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 
-from jaxstyle.models.layers import DownConv, InstanceNorm, reflect_pad, upsample_bilinear
+from jaxstyle.models.layers import (
+    DownConv,
+    GeneratorOutput,
+    InstanceNorm,
+    reflect_pad,
+    upsample_bilinear,
+)
 
 _NORMAL = nn.initializers.normal(0.02)
 
@@ -16,7 +23,7 @@ class ReflectConv(nn.Module):
 
     features: int
     kernel_size: int = 3
-    dtype: jnp.dtype = jnp.float32
+    dtype: DTypeLike = jnp.float32
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
@@ -36,7 +43,7 @@ class ReflectConv(nn.Module):
 class ResnetBlock(nn.Module):
     """x + norm(conv(relu(norm(conv(x))))), both 3x3."""
 
-    dtype: jnp.dtype = jnp.float32
+    dtype: DTypeLike = jnp.float32
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
@@ -62,12 +69,12 @@ class ResnetGenerator(nn.Module):
 
     width: int = 64
     blocks: int = 9
-    dtype: jnp.dtype = jnp.float32
+    dtype: DTypeLike = jnp.float32
 
     stride = 4
 
     @nn.compact
-    def __call__(self, x: jax.Array, return_features: bool = False):
+    def __call__(self, x: jax.Array, return_features: bool = False) -> GeneratorOutput:
         conv = functools.partial(nn.Conv, kernel_init=_NORMAL, dtype=self.dtype)
 
         def norm_relu(y):

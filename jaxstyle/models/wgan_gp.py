@@ -6,6 +6,7 @@ For each doubling of the size the generator has one more block, and the critic, 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 
 from jaxstyle.models.dcgan import check_size, doublings
 from jaxstyle.models.layers import BatchNorm, FrameNorm, mean_pool, upsample_nearest
@@ -22,7 +23,7 @@ class UpBlock(nn.Module):
     """norm, ReLU, upsampling, conv, norm, ReLU, conv; and a 1x1 shortcut: doubles H and W."""
 
     width: int
-    dtype: jnp.dtype
+    dtype: DTypeLike
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
@@ -51,7 +52,7 @@ class WganGpGenerator(nn.Module):
     latent: int = 128
     width: int = 128
     image_size: int = 32
-    dtype: jnp.dtype = jnp.float32
+    dtype: DTypeLike = jnp.float32
 
     takes = "noise"
     couples_images = True
@@ -80,7 +81,7 @@ class CriticBlock(nn.Module):
     width: int
     down: bool
     norm: str
-    dtype: jnp.dtype
+    dtype: DTypeLike
     first: bool = False
 
     @nn.compact
@@ -116,7 +117,7 @@ class WganGpCritic(nn.Module):
     width: int = 128
     image_size: int = 32
     norm: str = "none"
-    dtype: jnp.dtype = jnp.float32
+    dtype: DTypeLike = jnp.float32
 
     def __post_init__(self):
         doublings(self.image_size, smallest=16)
