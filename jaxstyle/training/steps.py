@@ -307,7 +307,8 @@ def _augment(
         "style_smooth": style_key,
     }
     images = {**batch, "index": index}
-    for name in keys.keys() & batch.keys():
+    # In one order in every process, or a stored program is not found again.
+    for name in (name for name in keys if name in batch):
         images[name] = to_float(batch[name])
         if config.data.flip:
             images[name] = random_flip(images[name], keys_of_images(keys[name], index))
