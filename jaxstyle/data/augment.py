@@ -63,7 +63,8 @@ def random_resized_crop(
     The aspect ratio is kept: a stylizer must not learn to squeeze what it sees. Images smaller than
     `size` are scaled up.
     """
-    return resized_crop(image, sample_crop(*image.shape[:2], scale, rng), size)
+    height, width = image.shape[:2]
+    return resized_crop(image, sample_crop(height, width, scale, rng), size)
 
 
 def smooth_edges(image: np.ndarray) -> np.ndarray:

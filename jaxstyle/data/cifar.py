@@ -5,12 +5,13 @@ import gzip
 import os
 import tarfile
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 
 from jaxstyle.errors import UserError
+from jaxstyle.media.images import ImageSequence
 
 PAGE = "https://www.cs.toronto.edu/~kriz/cifar.html"
 SIZE = 32
@@ -58,7 +59,7 @@ _FORMATS = (
 _SPLITS = ("train", "test")
 
 
-class Cifar(Sequence[np.ndarray]):
+class Cifar(ImageSequence):
     """The images of one split of CIFAR-10 or CIFAR-100; which of the two, its files tell.
 
     `images[i]` is [32, 32, 3] uint8 RGB, in the order of the files. A folder's files are mapped
@@ -177,8 +178,8 @@ def _unpack(path: Path, split: str) -> tuple[_Format, dict[str, np.ndarray]]:
         with tarfile.open(path) as archive:
             for member in archive:
                 name = PurePosixPath(member.name).name
-                if member.isfile() and name in wanted:
-                    contents[name] = np.frombuffer(archive.extractfile(member).read(), np.uint8)
+                if member.isfile() and name in wanted and (file := archive.extractfile(member)):
+                    contents[name] = np.frombuffer(file.read(), np.uint8)
     except (tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError, OSError) as error:
         raise UserError(
             f"{path} is not a whole .tar.gz ({error}); download it from {PAGE} again"

@@ -13,6 +13,7 @@ import gc
 import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
+from typing import cast
 
 import cv2
 import grain
@@ -122,7 +123,7 @@ def make_loader(
     _check(batch_size, image_size, seed, workers, crop_scale)
     if not 0 <= process_index < process_count or batch_size % process_count:
         raise ValueError(f"process {process_index} of {process_count}, batches of {batch_size}")
-    styles = list(style) if _are_several(style) else [style]
+    styles = _as_list(style)
     if not styles:
         raise UserError("name at least one style to train on")
 
@@ -136,8 +137,8 @@ def make_loader(
     if guides:
         elements = _guided(content, styles, guides, content_crop, crop, seed_of)
     elif paired:
-        _check_pairs(content, styles)
-        pairs = _pair_crops(content, styles[0], content_crop, 0, seed_of)
+        pair = _checked_pair(content, styles)
+        pairs = _pair_crops(*pair, content_crop, 0, seed_of)
         elements = pairs.map(_Named(("content", "style")))
     else:
         art = _art([_crops(s, crop, i, seed_of) for i, s in enumerate(styles, start=1)])
@@ -192,8 +193,8 @@ def _guided(
     elements = []
     art = _art([_crops(s, crop, i, seed_of) for i, s in enumerate(styles, start=1)])
     for number, (one, guide) in enumerate(zip(art, guides, strict=True), start=len(styles) + 1):
-        _check_pairs(content, [guide])
-        pairs = _pair_crops(content, guide, content_crop, number, seed_of)
+        pair = _checked_pair(content, [guide])
+        pairs = _pair_crops(*pair, content_crop, number, seed_of)
         elements.append(_together(pairs.map(_Named(("content", "guide"))), one))
     return _in_turn(elements)
 
@@ -218,9 +219,11 @@ def _merged(parts: tuple[Batch, ...]) -> Batch:
     return {name: value for part in parts for name, value in part.items()}
 
 
-def _are_several(style: Source | Sequence[Source]) -> bool:
-    """Whether it is a list of sources; a list of images is one source."""
-    return isinstance(style, list | tuple) and not any(isinstance(s, np.ndarray) for s in style[:1])
+def _as_list(style: Source | Sequence[Source]) -> list[Source]:
+    """All the sources; a list of images is one source."""
+    if isinstance(style, list | tuple) and not any(isinstance(s, np.ndarray) for s in style[:1]):
+        return list(style)
+    return [cast(Source, style)]
 
 
 class _Crop:
@@ -276,7 +279,7 @@ class _Labelled:
         self.label = label
 
     def __call__(self, image: np.ndarray) -> Batch:
-        return {"style": image, "style_label": np.int32(self.label)}
+        return {"style": image, "style_label": np.asarray(self.label, np.int32)}
 
 
 def _with_smooth_edges(element: Batch) -> Batch:
@@ -342,7 +345,8 @@ def _check(
         raise UserError(f"crop_scale must be 0 < low <= high <= 1, got {low}, {high}")
 
 
-def _check_pairs(content: Source | None, styles: list[Source]) -> None:
+def _checked_pair(content: Source | None, styles: list[Source]) -> tuple[Source, Source]:
+    """The content and the only style. Raises `UserError` if they are not that, or no pairs."""
     if content is None or len(styles) > 1:
         raise UserError(
             f"paired training needs content and one style, got "
@@ -353,3 +357,4 @@ def _check_pairs(content: Source | None, styles: list[Source]) -> None:
             f"paired training needs as many style as content images, "
             f"got {len(content)} content and {len(styles[0])} style"
         )
+    return content, styles[0]

@@ -9,10 +9,10 @@ import numpy as np
 from jaxstyle.data.sources import Source
 from jaxstyle.data.video import VideoFrames
 from jaxstyle.errors import UserError
-from jaxstyle.media.images import ImageFiles
+from jaxstyle.media.images import ImageFiles, ImageSequence
 
 
-class Selected(Sequence[np.ndarray]):
+class Selected(ImageSequence):
     """Some images of another source, in the order of `indices`. Pickles if the other does."""
 
     def __init__(self, source: Source, indices: Sequence[int]):
@@ -70,11 +70,11 @@ def _names_differ(content: Source, style: Source) -> bool:
     """Whether both are image files that share some of their names, but not all."""
     if not (isinstance(content, ImageFiles) and isinstance(style, ImageFiles)):
         return False
-    names, others = (set(_keys(source)) for source in (content, style))
+    names, others = ({path.stem for path in source.paths} for source in (content, style))
     return names != others and bool(names & others)
 
 
-def key_frames(source: Source, count: int) -> Source:
+def key_frames(source: Source, count: int) -> Selected:
     """`count` evenly spaced images of a source, the first and the last among them.
 
     Raises `UserError` if there are not so many, or `count` is below 1.
@@ -84,7 +84,7 @@ def key_frames(source: Source, count: int) -> Source:
     return Selected(source, np.linspace(0, len(source) - 1, count).round().astype(int).tolist())
 
 
-def _keys(source: Source) -> list[str] | list[int] | None:
+def _keys(source: Source) -> Sequence[str | int] | None:
     """What tells the images of a source apart: names, or numbers of frames; None if nothing."""
     match source:
         case Selected():
@@ -97,7 +97,7 @@ def _keys(source: Source) -> list[str] | list[int] | None:
     return None
 
 
-def _frame_numbers(keys: list[str] | list[int]) -> list[int]:
+def _frame_numbers(keys: Sequence[str | int]) -> list[int]:
     return [key if isinstance(key, int) else _frame_number(key) for key in keys]
 
 

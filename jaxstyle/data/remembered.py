@@ -1,15 +1,15 @@
 """Images that are decoded once and then kept in memory."""
 
 import threading
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from jaxstyle.data.sources import Source
+from jaxstyle.media.images import ImageSequence
 
 
-class Remembered(Sequence[np.ndarray]):
+class Remembered(ImageSequence):
     """The images of a source, each decoded on its first request and kept.
 
     Once `limit` bytes are held nothing more is kept: further images are decoded whenever they are

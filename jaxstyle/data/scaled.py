@@ -6,9 +6,10 @@ import numpy as np
 
 from jaxstyle.data.augment import resized
 from jaxstyle.data.sources import Source
+from jaxstyle.media.images import ImageSequence
 
 
-class Scaled(Sequence[np.ndarray]):
+class Scaled(ImageSequence):
     """Each image of a source once for each of `sides`, its shorter side scaled to that.
 
     Image i of n is here as i, n + i, 2n + i and so on; in pixels, the aspect ratio kept. Pickles if

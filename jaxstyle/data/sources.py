@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -84,7 +84,7 @@ def open_source(
     return _open_files(spec)
 
 
-def _parse_options(spec: str, query: str, known: dict[str, Callable]) -> dict[str, object]:
+def _parse_options(spec: str, query: str, known: dict[str, Callable]) -> dict[str, Any]:
     """{option: converted value} of 'a=1&b=x'; `known` maps each option to its converter."""
     options = {}
     # Not urllib.parse, which would make a space of the '+' in split=trainA+trainB.

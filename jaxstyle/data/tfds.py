@@ -3,17 +3,16 @@
 import io
 import os
 import textwrap
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import tensorflow_datasets as tfds
 
 from jaxstyle.errors import UserError
-from jaxstyle.media.images import read_image
+from jaxstyle.media.images import ImageSequence, read_image
 
 
-class TfdsImages(Sequence[np.ndarray]):
+class TfdsImages(ImageSequence):
     """One image feature of one split, by random access to ArrayRecord files.
 
     `images[i]` is [H, W, 3] uint8 RGB. A data set that is not there yet is downloaded and prepared

@@ -12,6 +12,7 @@ import numpy as np
 
 from jaxstyle.errors import UserError
 from jaxstyle.media.film import open_film, upright_rgb
+from jaxstyle.media.images import ImageSequence
 from jaxstyle.media.pyav import av
 
 # An open decoder holds a file handle and some tens of megabytes.
@@ -35,7 +36,8 @@ def index_film(path: str | os.PathLike) -> FilmIndex:
     """
     container, stream = open_film(path)
     with container:
-        pts, keyframes = [], []
+        pts: list[int | None] = []
+        keyframes: list[int | None] = []
         try:
             for packet in container.demux(stream):
                 # Before the first keyframe nothing decodes; edit lists mark frames as discarded.
@@ -47,11 +49,13 @@ def index_film(path: str | os.PathLike) -> FilmIndex:
                     pts.append(packet.pts)
         except av.FFmpegError as error:
             raise UserError(f"{path} is damaged: {error.strerror}") from error
-    if None in pts or None in keyframes or len(set(pts)) < len(pts):
-        pts, keyframes = _timestamps_by_decoding(path)
-    if not pts:
+    times = [t for t in pts if t is not None]
+    starts = [t for t in keyframes if t is not None]
+    if len(starts) < len(keyframes) or len(set(times)) < len(pts):
+        times, starts = _timestamps_by_decoding(path)
+    if not times:
         raise UserError(f"{path} has no pictures that can be decoded")
-    return FilmIndex(np.array(sorted(pts), np.int64), np.array(sorted(keyframes), np.int64))
+    return FilmIndex(np.array(sorted(times), np.int64), np.array(sorted(starts), np.int64))
 
 
 def _timestamps_by_decoding(path: str | os.PathLike) -> tuple[list[int], list[int]]:
@@ -61,13 +65,13 @@ def _timestamps_by_decoding(path: str | os.PathLike) -> tuple[list[int], list[in
             frames = [(frame.pts, frame.key_frame) for frame in container.decode(stream)]
         except av.FFmpegError as error:
             raise UserError(f"{path} is damaged: {error.strerror}") from error
-    pts = [t for t, _ in frames]
-    if None in pts or len(set(pts)) < len(pts):
+    pts = [t for t, _ in frames if t is not None]
+    if len(set(pts)) < len(frames):
         raise UserError(f"{path} has no timestamps to find frames by; convert it to .mkv first")
-    return pts, [t for t, is_key in frames if is_key]
+    return pts, [t for t, is_key in frames if is_key and t is not None]
 
 
-class VideoFrames(Sequence[np.ndarray]):
+class VideoFrames(ImageSequence):
     """The frames of one film, or of several one after the other: `frames[i]` is uint8 [H, W, 3].
 
     RGB, upright, as a player shows them; the same pixels whichever order they are asked for.
@@ -89,7 +93,7 @@ class VideoFrames(Sequence[np.ndarray]):
         self.skipped: list[str] = []
         self._indices: list[FilmIndex] = []
         first_error: UserError | None = None
-        for path in map(os.fspath, paths):
+        for path in [os.fspath(path) for path in paths]:
             try:
                 self._indices.append(index_film(path))
             except UserError as error:
@@ -156,7 +160,7 @@ class _Decoder:
     def frame(self, i: int) -> np.ndarray:
         """The i-th frame, uint8 [H, W, 3]."""
         target = int(self._index.pts[i])
-        if i == self._position:
+        if i == self._position and self._last is not None:
             return self._last.copy()
         key = int(np.searchsorted(self._index.keyframes, target, side="right")) - 1
         ahead = self._position >= 0 and self._position < i

@@ -3,7 +3,7 @@
 import contextlib
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Buffer, Iterator
 from pathlib import Path
 
 from jaxstyle.errors import UserError
@@ -11,10 +11,10 @@ from jaxstyle.errors import UserError
 try:
     import fcntl
 except ImportError:  # not on Windows, where processes that fill one cache do the work twice
-    fcntl = None
+    fcntl = None  # type: ignore[assignment]
 
 
-def write_whole(path: Path, content: bytes) -> None:
+def write_whole(path: Path, content: Buffer) -> None:
     """Writes a file beside its place, then moves it there. Raises `UserError` if it cannot."""
     beside = path.with_name(f".{path.name}.partial")
     try:

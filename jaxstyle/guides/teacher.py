@@ -25,7 +25,7 @@ from jaxstyle.inference.engine import State, Stylizer, initial_state
 from jaxstyle.inference.model_files import find_model
 from jaxstyle.inference.open_model import open_model
 from jaxstyle.inference.settings import Settings
-from jaxstyle.media.images import read_image
+from jaxstyle.media.images import ImageSequence, read_image
 
 # Results in memory that wait to be written.
 _WAITING = 8
@@ -33,7 +33,7 @@ _WAITING = 8
 _MOST_COUNTED = 100
 
 
-class Taught(Sequence[np.ndarray]):
+class Taught(ImageSequence):
     """A teacher's results: `images[i]` is uint8 [H, W, 3], as large as content frame i.
 
     Pickles as paths. Raises `UserError` at a file that is damaged or gone.
@@ -98,7 +98,7 @@ def painted(
     painter: str,
     cache_dir: str | os.PathLike,
     *,
-    art: Sequence[np.ndarray] = (),
+    art: ImageSequence | Sequence[np.ndarray] = (),
     colours: float = 1.0,
     contrasts: float = 1.0,
 ) -> Taught:

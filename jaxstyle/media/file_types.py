@@ -1,5 +1,7 @@
 """The kinds of files that jaxstyle writes, by extension, and how they are encoded."""
 
+from typing import Any
+
 # FFmpeg's muxer, encoder and its options. The rates are near-transparent, and fast enough not to be
 # what a generator waits for.
 _X264 = ("libx264", {"crf": "17", "preset": "veryfast"})
@@ -13,7 +15,7 @@ CONTAINERS = {
 }
 
 # How Pillow is told to save. At these qualities the style's edges stay clean.
-SAVE_OPTIONS = {
+SAVE_OPTIONS: dict[str, dict[str, Any]] = {
     ".png": {},
     ".jpg": {"quality": 95, "subsampling": 0},
     ".jpeg": {"quality": 95, "subsampling": 0},

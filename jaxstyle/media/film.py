@@ -11,13 +11,14 @@ import os
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
-from typing import Self
+from typing import Self, cast
 
 import numpy as np
 
 from jaxstyle.errors import UserError
 from jaxstyle.media.file_types import CONTAINERS
 from jaxstyle.media.pyav import (
+    AVRational,
     ColorRange,
     Disposition,
     Flags,
@@ -78,7 +79,11 @@ def open_film(path: str | os.PathLike) -> tuple[av.container.InputContainer, av.
         raise UserError(f"{path} is not a readable film: {error.strerror}") from error
     stream = container.streams.best("video")
     # FFmpeg's "tty" renders any text file as a film.
-    if container.format.name == "tty" or stream is None or _is_cover(stream):
+    if (
+        container.format.name == "tty"
+        or not isinstance(stream, av.VideoStream)
+        or _is_cover(stream)
+    ):
         container.close()
         raise UserError(f"{path} has no moving pictures in it")
     if stream.codec_context is None:
@@ -158,7 +163,7 @@ class FilmReader:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def _decode(self) -> Iterator[av.VideoFrame]:
@@ -177,7 +182,7 @@ class FilmReader:
                     frames += 1
                     yield frame
         except av.FFmpegError as error:
-            self._damage(frames, error.strerror)
+            self._damage(frames, str(error.strerror))
         if self._ends_early(packets, end):
             self._damage(frames, "the file ends there, earlier than it says")
 
@@ -185,7 +190,7 @@ class FilmReader:
         try:
             decoded = packet.decode()
         except av.FFmpegError as error:
-            self._damage(frames, error.strerror)
+            self._damage(frames, str(error.strerror))
             return
         for frame in decoded:
             frames += 1
@@ -258,7 +263,9 @@ class FilmWriter:
         self._output = av.open(
             ffmpeg_name(self._partial), "w", muxer, container_options=muxer_options
         )
-        self._video = self._output.add_stream(codec, rate, options, time_base=time_base)
+        self._video = cast(
+            av.VideoStream, self._output.add_stream(codec, rate, options, time_base=time_base)
+        )
         self._video.disposition = Disposition.default
         context = self._video.codec_context
         context.sample_aspect_ratio = sample_aspect_ratio
@@ -324,7 +331,7 @@ class FilmWriter:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, *_: object) -> None:
         if self._copy:
             self._copy.close()
         with contextlib.suppress(OSError, av.FFmpegError):
@@ -339,7 +346,7 @@ class FilmWriter:
             raise UserError(f"cannot write {self.path}: {error.strerror}") from error
 
 
-def _fraction(value) -> Fraction:
+def _fraction(value: AVRational | None) -> Fraction:
     """PyAV's rationals, None and 0/0 as a Fraction; unknown is 0."""
     if not value or not value.denominator:
         return Fraction(0)
@@ -350,7 +357,9 @@ def _is_cover(stream: av.VideoStream) -> bool:
     return bool(stream.disposition & Disposition.attached_pic)
 
 
-def _estimated_frames(container, stream: av.VideoStream, rate: Fraction) -> int | None:
+def _estimated_frames(
+    container: av.container.InputContainer, stream: av.VideoStream, rate: Fraction
+) -> int | None:
     if stream.duration:
         return round(stream.duration * stream.time_base * rate)
     if container.duration:

@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -26,7 +27,7 @@ def write_image(
     image = Image.fromarray(rgb)
     if alpha is not None and suffix in _WITH_ALPHA:
         image = Image.fromarray(_off_white(rgb, alpha))
-    options = dict(SAVE_OPTIONS[suffix])
+    options: dict[str, Any] = dict(SAVE_OPTIONS[suffix])
     if suffix == ".png":
         options["pnginfo"] = PngInfo()
         options["pnginfo"].add_text("Software", "jaxstyle")

@@ -1,10 +1,11 @@
 """Images from files: any format and mode that Pillow reads, as uint8 RGB."""
 
+import abc
 import glob
 import io
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import BinaryIO
@@ -44,7 +45,7 @@ def _to_srgb(image: Image.Image) -> Image.Image:
     elif image.mode == "P":
         image = image.convert("RGB")
     try:
-        return ImageCms.profileToProfile(
+        converted = ImageCms.profileToProfile(
             image,
             ImageCms.ImageCmsProfile(io.BytesIO(profile)),
             ImageCms.createProfile("sRGB"),
@@ -53,6 +54,7 @@ def _to_srgb(image: Image.Image) -> Image.Image:
     # A broken profile, or one for other channels than the image has: viewers ignore those, too.
     except (ImageCms.PyCMSError, OSError):
         return image
+    return converted or image
 
 
 def _on_white(image: Image.Image) -> Image.Image:
@@ -121,7 +123,21 @@ def _opens(path: Path) -> bool:
     return True
 
 
-class ImageFiles(Sequence[np.ndarray]):
+class ImageSequence(abc.ABC):
+    """Images by their number, and so one after the other. No slices, as a `Sequence` has them."""
+
+    @abc.abstractmethod
+    def __len__(self) -> int: ...
+
+    @abc.abstractmethod
+    def __getitem__(self, index: int) -> np.ndarray:
+        """[H, W, 3] uint8 RGB; below 0 counted from the end. IndexError past the end."""
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        return map(self.__getitem__, range(len(self)))
+
+
+class ImageFiles(ImageSequence):
     """The images of a folder (with its subfolders) or a glob, in sorted order.
 
     `images[i]` is [H, W, 3] uint8 RGB, sizes may differ. Files whose header is broken are left out

@@ -86,7 +86,7 @@ class StreamCopy:
         """Copies what starts up to `time`, in seconds on the source's clock."""
         while (packet := self._held or next(self._packets, None)) is not None:
             self._held = packet
-            if packet.pts * packet.time_base > time:
+            if (packet.pts or 0) * packet.time_base > time:
                 return
             self._mux(packet)
 
@@ -95,7 +95,7 @@ class StreamCopy:
         open_streams = set(self._streams)
         while open_streams and (packet := self._held or next(self._packets, None)) is not None:
             self._held = packet
-            if end is None or packet.pts * packet.time_base < end:
+            if end is None or (packet.pts or 0) * packet.time_base < end:
                 self._mux(packet)
             else:
                 self._held = None

@@ -1,10 +1,12 @@
 """Things that move by themselves: people, cars and vans, boats, birds."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from jaxstyle.data.scenes.colors import PAINTS
+from jaxstyle.data.scenes.colors import PAINTS, Colour
 from jaxstyle.data.scenes.geometry import SKY_OUTLINE
 from jaxstyle.data.scenes.stage import Stage, ellipse, limb, polygon, rectangle
 
@@ -24,7 +26,7 @@ class _Person:
     stride: float
     phase: float
     torso: int
-    look: dict
+    look: dict[str, Any]
 
     def outline(self, *points: tuple[float, float]) -> np.ndarray:
         """A contour from a side view in body heights: x forwards, y up from the feet."""
@@ -36,7 +38,9 @@ class _Person:
         return limb(self.x, self.y - top * h, length * h, wide * h, narrow * h)
 
 
-def _placed(x: float, y: float, scale_x: float, scale_y: float, points) -> np.ndarray:
+def _placed(
+    x: float, y: float, scale_x: float, scale_y: float, points: Iterable[tuple[float, float]]
+) -> np.ndarray:
     """Points of a side view (forwards, up) in the world, around the foot point (x, y)."""
     return np.array([(x + scale_x * px, y - scale_y * py) for px, py in points])
 
@@ -52,7 +56,7 @@ def walker(stage: Stage, x: float, y: float) -> None:
     torso = stage.body(
         parallax=y, pivot=(x, y), speed=speed, rate=2 * stride, phase=2 * phase, bob=0.008 * h
     )
-    look = {"haze": stage.air(y), "grain": 0.08, "grain_size": (0.5, 0.5)}
+    look: dict[str, Any] = {"haze": stage.air(y), "grain": 0.08, "grain_size": (0.5, 0.5)}
     person = _Person(x, y, h, facing, stride, phase, torso, look)
     skin, shirt, trousers = stage.choose(SKIN), stage.choose(PAINTS), stage.choose(TROUSERS)
     hair, shoes = stage.choose(HAIR), stage.vary((0.30, 0.26, 0.25), 0.3)
@@ -75,7 +79,7 @@ def walker(stage: Stage, x: float, y: float) -> None:
     stage.cast([chest, person.limb(0.49, 0.49, 0.13, 0.1), skull], y, torso)
 
 
-def _leg(stage: Stage, person: _Person, offset: float, cloth, shoes) -> None:
+def _leg(stage: Stage, person: _Person, offset: float, cloth: Colour, shoes: Colour) -> None:
     """A thigh that swings from the hip, and a shin that bends most as the leg comes forwards."""
     x, y, h, facing = person.x, person.y, person.height, person.facing
     phase = person.phase + offset
@@ -97,7 +101,7 @@ def _leg(stage: Stage, person: _Person, offset: float, cloth, shoes) -> None:
         stage.paint(part, body, cloth, (0.2, 1.0), outline, **person.look)
 
 
-def _arm(stage: Stage, person: _Person, offset: float, shirt, skin) -> None:
+def _arm(stage: Stage, person: _Person, offset: float, shirt: Colour, skin: Colour) -> None:
     """An arm that swings from the shoulder."""
     x, y, h = person.x, person.y, person.height
     arm = stage.body(
@@ -110,7 +114,7 @@ def _arm(stage: Stage, person: _Person, offset: float, shirt, skin) -> None:
     stage.paint(sleeve, arm, np.multiply(shirt, 0.92), (0.1, 1.0), **person.look)
 
 
-def _head(stage: Stage, person: _Person, skin, hair) -> None:
+def _head(stage: Stage, person: _Person, skin: Colour, hair: Colour) -> None:
     """Hair, face in profile with an eye, and the hair over the forehead."""
     h, facing, body, look = person.height, person.facing, person.torso, person.look
     x, y = person.x, person.y - 0.925 * h
@@ -166,7 +170,7 @@ def vehicle(stage: Stage, x: float, y: float, facing: int) -> None:
     speed = facing * rng.uniform(2.5, 8.0) * m
     body = stage.body(parallax=y, pivot=(x, y), speed=speed, bob=0.012 * m, rate=1.3)
     paint = stage.choose(PAINTS)
-    look = {"haze": stage.air(y), "grain": 0.06}
+    look: dict[str, Any] = {"haze": stage.air(y), "grain": 0.06}
 
     def placed(points):
         return _placed(x, y, facing * m, m, points)

@@ -1,5 +1,7 @@
 """What people built: blocks of flats, houses, street lamps, fences."""
 
+from typing import Any
+
 import numpy as np
 
 from jaxstyle.data.scenes.colors import PAINTS
@@ -46,7 +48,17 @@ def lamp(stage: Stage, x: float, y: float) -> None:
     stage.cast([pole, arm], y, stage.ground)
 
 
-def _windows(stage: Stage, left, top, right, bottom, body, m, haze, outlined) -> None:
+def _windows(
+    stage: Stage,
+    left: float,
+    top: float,
+    right: float,
+    bottom: float,
+    body: int,
+    m: float,
+    haze: float,
+    outlined: bool,
+) -> None:
     """A grid of windows on a wall; some are lit after dark."""
     rng = stage.rng
     columns = max(1, int((right - left) / (rng.uniform(2.0, 3.2) * m)))
@@ -99,7 +111,7 @@ def building(stage: Stage, left: float, right: float, y: float, metres: float) -
     )
     outline = stage.outline()
     towards = inner * stage.light.direction[0] > 0
-    look = {"haze": haze, "grain": 0.09, "grain_size": (0.8, 0.8)}
+    look: dict[str, Any] = {"haze": haze, "grain": 0.09, "grain_size": (0.8, 0.8)}
     stage.paint(side, body, wall, (0.8, 0.95) if towards else (0.1, 0.3), **look)
     front = rectangle(left, top, right, y)
     stage.paint(front, body, wall, (0.1, 0.4) if towards else (0.6, 1.0), outline, **look)

@@ -47,6 +47,7 @@ def _render(
     workers = min(_usable_cores(), count)
     children: list[subprocess.Popen] = []
     progress, signal = os.pipe()
+    ends = [progress, signal]
     try:
         np.lib.format.open_memmap(partial, "w+", np.uint8, (count, *size, 3)).flush()
         environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
@@ -59,7 +60,7 @@ def _render(
             )
             children.append(child)
         os.close(signal)
-        signal = None
+        ends.remove(signal)
         _show_progress(progress, count, title)
         if any(child.wait() for child in children):
             raise RuntimeError("a process that renders scenes failed; its error is printed above")
@@ -68,9 +69,8 @@ def _render(
         for child in children:
             child.kill()
             child.wait()
-        for end in (progress, signal):
-            if end is not None:
-                os.close(end)
+        for end in ends:
+            os.close(end)
         partial.unlink(missing_ok=True)
 
 

@@ -74,13 +74,19 @@ _TIMES: dict[str, tuple[Colour, Colour, Colour, Colour, bool]] = {
 _CHANCES = (0.20, 0.30, 0.12, 0.16, 0.12, 0.10)
 
 
+def as_colour(channels: Colour | np.ndarray) -> Colour:
+    """Three channels, such as a float [3], as a `Colour`."""
+    red, green, blue = channels
+    return red, green, blue
+
+
 def draw_light(rng: np.random.Generator) -> Light:
     """A random time of day and weather."""
     name = str(rng.choice(list(_TIMES), p=_CHANCES))
     zenith, horizon, sun, ambient, lamps = _TIMES[name]
 
-    def vary(colour, amount=0.04):
-        return tuple(np.clip(np.multiply(colour, rng.uniform(1 - amount, 1 + amount, 3)), 0, 1))
+    def vary(colour: Colour) -> Colour:
+        return as_colour(np.clip(np.multiply(colour, rng.uniform(0.96, 1.04, 3)), 0, 1))
 
     side = rng.uniform(0.35, 0.9) * rng.choice((-1, 1))
     return Light(
@@ -93,7 +99,7 @@ def draw_light(rng: np.random.Generator) -> Light:
         lamps=lamps,
         haze=rng.uniform(0.4, 1.5),
         exposure=rng.uniform(0.98, 1.2),
-        balance=tuple(rng.uniform(0.95, 1.05, 3)),
+        balance=as_colour(rng.uniform(0.95, 1.05, 3)),
     )
 
 

@@ -1,11 +1,12 @@
 """Composes a scene from a seed: the place, the light, the camera and who passes by."""
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
 from jaxstyle.data.scenes import actors, buildings, scenery
-from jaxstyle.data.scenes.colors import draw_light
+from jaxstyle.data.scenes.colors import Colour, draw_light
 from jaxstyle.data.scenes.geometry import PATH, Camera, Scene
 from jaxstyle.data.scenes.stage import Stage
 
@@ -35,7 +36,7 @@ def draw_scene(rng: np.random.Generator) -> Scene:
     return stage.scene
 
 
-def _foliage(rng) -> list:
+def _foliage(rng: np.random.Generator) -> list[Colour]:
     return (scenery.FOLIAGE, scenery.AUTUMN, scenery.BLOSSOM)[rng.choice(3, p=(0.6, 0.22, 0.18))]
 
 
@@ -45,32 +46,40 @@ def _paint_in_order(things: Placed) -> None:
         paint()
 
 
-def _trees(stage: Stage, rows, count: int, colours, metres=(4.0, 9.0)) -> Placed:
+def _trees(
+    stage: Stage,
+    rows: tuple[float, float],
+    count: int,
+    colours: list[Colour],
+    metres: tuple[float, float] = (4.0, 9.0),
+) -> Placed:
     """Trees and conifers at random places between two rows."""
-    rng, things = stage.rng, []
+    rng = stage.rng
+    things: Placed = []
     conifers = rng.random()
     for _ in range(count):
         y, x = rng.uniform(*rows), rng.uniform(-1.3, 1.3)
         kind = scenery.pine if rng.random() < 0.7 * conifers else scenery.tree
         size = rng.uniform(*metres)
-        things.append((y, lambda k=kind, x=x, y=y, s=size: k(stage, x, y, s, colours)))
+        things.append((y, partial(kind, stage, x, y, size, colours)))
     return things
 
 
-def _walkers(stage: Stage, rows, count: int) -> Placed:
+def _walkers(stage: Stage, rows: tuple[float, float], count: int) -> Placed:
     places = stage.rng.uniform((rows[0], -1.2), (rows[1], 1.2), (count, 2))
-    return [(y, lambda x=x, y=y: actors.walker(stage, x, y)) for y, x in places]
+    return [(y, partial(actors.walker, stage, x, y)) for y, x in places]
 
 
-def _traffic(stage: Stage, lanes, count: int) -> Placed:
+def _traffic(stage: Stage, lanes: tuple[float, ...], count: int) -> Placed:
     """Vehicles in lanes: each row drives its own way, spaced so that they do not overlap."""
-    rng, things = stage.rng, []
+    rng = stage.rng
+    things: Placed = []
     for lane, y in enumerate(lanes):
         gap = PATH / count
         for k in range(count):
             x = -PATH / 2 + gap * (k + rng.uniform(0.1, 0.5))
             facing = 1 if lane % 2 else -1
-            things.append((y, lambda x=x, y=y, f=facing: actors.vehicle(stage, x, y, f)))
+            things.append((y, partial(actors.vehicle, stage, x, y, facing)))
     return things
 
 
@@ -112,7 +121,7 @@ def _street(stage: Stage) -> None:
     things += _trees(stage, (far_edge + 0.04, 0.5), int(rng.integers(0, 2)), colours, (4, 6))
     step = rng.uniform(0.6, 1.0)
     things += [
-        (kerb - 0.004, lambda x=x: buildings.lamp(stage, x, kerb - 0.004))
+        (kerb - 0.004, partial(buildings.lamp, stage, x, kerb - 0.004))
         for x in np.arange(-1.4, 1.4, step)
     ]
     _paint_in_order(things)
@@ -173,7 +182,7 @@ def _country(stage: Stage) -> None:
     things += _trees(stage, (0.2, 0.5), int(rng.integers(1, 4)), colours, (3, 6))
     for _ in range(rng.integers(1, 5)):
         y, x = rng.uniform(0.06, 0.16), rng.uniform(-1.2, 1.2)
-        things.append((y, lambda x=x, y=y: buildings.house(stage, x, y)))
+        things.append((y, partial(buildings.house, stage, x, y)))
     if rng.random() < 0.5:
         y = rng.uniform(0.2, 0.4)
         things.append((y, lambda: buildings.fence(stage, y)))
@@ -206,7 +215,7 @@ def _lake(stage: Stage) -> None:
         )
         for _ in range(rng.integers(0, 4)):
             x = rng.uniform(-1.2, 1.2)
-            things.append((shore - 0.006, lambda x=x: buildings.house(stage, x, shore - 0.006)))
+            things.append((shore - 0.006, partial(buildings.house, stage, x, shore - 0.006)))
         _paint_in_order(things)
     scenery.reflect(stage, bank, shore, tint)
     scenery.glints(stage, shore, near)

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from jaxstyle.data.scenes.colors import cel_colour
-from jaxstyle.data.scenes.geometry import NO_INK, Scene
+from jaxstyle.data.scenes.geometry import NO_INK, Scene, Shadow, Shape
 
 LEVELS = 32
 INK = np.array([0.10, 0.08, 0.15], np.float32)
@@ -87,7 +87,7 @@ class Renderer:
         self._shaded = table("ground") * np.float32(0.62)
 
         # The vertices of everything that is drawn, to move them in one product.
-        drawn = [*shapes, *scene.shadows]
+        drawn: list[Shape | Shadow] = [*shapes, *scene.shadows]
         contours = [c for item in drawn for c in item.contours]
         owner = np.repeat([item.body for item in drawn], [len(item.contours) for item in drawn])
         lengths = [len(c) for c in contours]
@@ -164,7 +164,7 @@ class Renderer:
         polygons = np.split(fixed, self._vertex_stop[:-1])
 
         shapes = np.zeros((2 * height, 2 * width), np.uint16)
-        shadow = np.zeros((2 * height, 2 * width), np.uint8)
+        shadow: np.ndarray = np.zeros((2 * height, 2 * width), np.uint8)
         start = 0
         for number, count in enumerate(self._contours_of):
             group = polygons[start : start + count]
@@ -190,7 +190,7 @@ class Renderer:
         height, width = self.size
         flat = self._flat(self._cel_table, geometry)[..., :3].astype(np.float32)
         outline = np.take(self._outline, geometry.shapes)
-        edges = np.zeros(outline.shape, np.uint8)
+        edges: np.ndarray = np.zeros(outline.shape, np.uint8)
         inked = outline != NO_INK
         across = (outline[:, 1:] != outline[:, :-1]) & inked[:, 1:] & inked[:, :-1]
         down = (outline[1:] != outline[:-1]) & inked[1:] & inked[:-1]

@@ -1,6 +1,7 @@
 """The land: sky, clouds, mountains, the ground and what lies on it, trees, water."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -35,7 +36,7 @@ def sky(stage: Stage) -> None:
         stars = rng.uniform((-1.3, -0.8), (1.3, -0.05), (70, 2))
         sizes = rng.uniform(0.0015, 0.0035, 70)
         stage.paint(
-            [ellipse(*p, r, r, 5) for p, r in zip(stars, sizes, strict=True)],
+            [ellipse(x, y, r, r, 5) for (x, y), r in zip(stars, sizes, strict=True)],
             stage.sky,
             (0.85, 0.87, 0.92),
             outline=SKY_OUTLINE,
@@ -109,7 +110,7 @@ def mountains(stage: Stage, colour: Colour, height: float, y: float, snow: bool)
     top = ridge(rng, height, 0.55, 160)
     base = polygon((WIDE, y + 0.01), (-WIDE, y + 0.01))
     body, outline = stage.body(parallax=y), stage.outline()
-    look = {"haze": stage.air(y), "grain_size": (0.9, 0.6)}
+    look: dict[str, Any] = {"haze": stage.air(y), "grain_size": (0.9, 0.6)}
     stage.paint(
         np.concatenate([top, base]),
         body,
@@ -144,9 +145,9 @@ def hills(stage: Stage, colour: Colour, height: float, y: float) -> None:
     )
 
 
-def ground(stage: Stage, top: float, bottom: float, colour: Colour, **look) -> None:
+def ground(stage: Stage, top: float, bottom: float, colour: Colour, **look: Any) -> None:
     """A strip of the ground plane between two rows, across the picture."""
-    look = {"grain": 0.12, "grain_size": (1.2, 0.45), "blotch": 0.28, "tones": 2} | look
+    look = {"grain": 0.12, "grain_size": (1.2, 0.45), "blotch": 0.28, "tones": 2, **look}
     stage.paint(
         # Rows near the camera shift most, so the strip widens towards it.
         polygon((-WIDE, top), (WIDE, top), (2 * WIDE, bottom), (-2 * WIDE, bottom)),
@@ -177,7 +178,7 @@ def tufts(stage: Stage, top: float, bottom: float, colour: Colour, count: int) -
     stage.paint(clumps, stage.ground, colour, (0.5, 0.9), NO_INK, grain=0.1, ground=True)
 
 
-def paving(stage: Stage, top: float, bottom: float, colour: Colour) -> None:
+def paving(stage: Stage, top: float, bottom: float, colour: Colour | np.ndarray) -> None:
     """Joints between the slabs of a pavement, towards the vanishing point and across."""
     rng = stage.rng
     slab = rng.uniform(0.35, 0.7)
@@ -197,10 +198,12 @@ def paving(stage: Stage, top: float, bottom: float, colour: Colour) -> None:
         stage.paint(part, stage.ground, colour, (0.6, 0.9), NO_INK, ground=True)
 
 
-def floor_patch(stage: Stage, corners: list[tuple[float, float]], colour: Colour, **look) -> None:
+def floor_patch(
+    stage: Stage, corners: list[tuple[float, float]], colour: Colour, **look: Any
+) -> None:
     """A patch of the ground plane. corners: (X, row): X in camera heights, so x = X * row."""
     points = polygon(*[(x * y, y) for x, y in corners])
-    look = {"grain": 0.14, "light": (0.8, 0.8), "ground": True} | look
+    look = {"grain": 0.14, "light": (0.8, 0.8), "ground": True, **look}
     stage.paint(points, stage.ground, colour, haze=stage.air(corners[0][1]), **look)
 
 

@@ -1,5 +1,6 @@
 """Frames of scenes by index: the training data."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -7,9 +8,10 @@ import numpy as np
 from jaxstyle.data.scenes.cache import fill
 from jaxstyle.data.scenes.shot import RENDERINGS, VERSION, check, frame
 from jaxstyle.errors import UserError
+from jaxstyle.media.images import ImageSequence
 
 
-class Scenes:
+class Scenes(ImageSequence):
     """Random-access source of single frames: frame i shows the scene of seed first_seed + i.
 
     `scenes[i]` is uint8 [H, W, 3], RGB. Without `cache_dir` every access renders. With it, all
@@ -27,7 +29,7 @@ class Scenes:
         count: int,
         size: tuple[int, int] = (256, 256),
         first_seed: int = 0,
-        cache_dir: str | Path | None = None,
+        cache_dir: str | os.PathLike | None = None,
     ):
         if rendering not in RENDERINGS:
             known = " or ".join(RENDERINGS)

@@ -1,8 +1,10 @@
 """The stage that scenery and figures are painted on, and the outlines that they share."""
 
+from typing import Any
+
 import numpy as np
 
-from jaxstyle.data.scenes.colors import Colour
+from jaxstyle.data.scenes.colors import Colour, as_colour
 from jaxstyle.data.scenes.geometry import SKY_OUTLINE, Body, Scene, Shadow, Shape
 
 Contour = np.ndarray  # float64 [K, 2]
@@ -21,7 +23,7 @@ class Stage:
         self.sky = self.body()
         self.ground = self.body(ground=True)
 
-    def body(self, **motion) -> int:
+    def body(self, **motion: Any) -> int:
         """Adds a `Body` and returns its number."""
         self.scene.bodies.append(Body(**motion))
         return len(self.scene.bodies) - 1
@@ -43,12 +45,12 @@ class Stage:
         self,
         contours: Contour | list[Contour],
         body: int,
-        colour: Colour,
+        colour: Colour | np.ndarray,
         light: tuple[float, float] = (0.75, 0.75),
         outline: int | None = None,
         along: tuple[float, float] | None = None,
         unlit: Colour | None = None,
-        **look,
+        **look: Any,
     ) -> None:
         """Adds a `Shape`.
 
@@ -71,8 +73,8 @@ class Stage:
                 contours=contours,
                 body=body,
                 outline=self.outline() if outline is None else outline,
-                lit=tuple(colour),
-                unlit=tuple(np.multiply(colour, 0.88) if unlit is None else unlit),
+                lit=as_colour(colour),
+                unlit=as_colour(np.multiply(colour, 0.88) if unlit is None else unlit),
                 shading=(slope * dx, slope * dy, offset),
                 **look,
             )
@@ -87,10 +89,10 @@ class Stage:
             thrown.append(np.stack([contour[:, 0] + dx * up, y + 0.3 * up], -1))
         self.scene.shadows.append(Shadow(thrown, body))
 
-    def vary(self, colour: Colour, amount: float = 0.12) -> Colour:
+    def vary(self, colour: Colour | np.ndarray, amount: float = 0.12) -> Colour:
         """A random neighbour of a colour."""
         shift = 1 + amount * self.rng.uniform(-1, 1) + 0.5 * amount * self.rng.uniform(-1, 1, 3)
-        return tuple(np.clip(np.multiply(colour, shift), 0, 1))
+        return as_colour(np.clip(np.multiply(colour, shift), 0, 1))
 
     def choose(self, colours: list[Colour], amount: float = 0.1) -> Colour:
         """One of the colours, varied."""
