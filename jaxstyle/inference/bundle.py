@@ -148,7 +148,9 @@ def load_bundle(path: str | os.PathLike, name: str | None = None) -> Bundle:
     parameters = jax.tree.map(lambda a: jnp.asarray(a, jnp.float32), tree)
     statistics = parameters.pop(_STATISTICS, {})
     variables = parameters.pop(_DISCRIMINATOR, None)
-    judge = module and Judge(module, {"batch_stats": {}, **variables}, conditional)
+    judge = None
+    if module is not None:
+        judge = Judge(module, {"batch_stats": {}, **variables}, conditional)
     return Bundle(generator, parameters, metadata, statistics, judge)
 
 

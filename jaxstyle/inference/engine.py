@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+from jax.typing import DTypeLike
 
 from jaxstyle.errors import UserError
 from jaxstyle.inference.bundle import Bundle
@@ -24,6 +25,8 @@ _STILL = 4 / 127.5
 _NEIGHBOURHOOD = 5
 _WHITE = 255
 
+Array = jax.Array | np.ndarray  # on the device, or on its way there
+
 
 class Look(NamedTuple):
     """What a person has set, as float32 values that the compiled function takes.
@@ -32,10 +35,10 @@ class Look(NamedTuple):
     split: a scalar; the input is shown left of this column.
     """
 
-    strength: jax.Array
-    mix: jax.Array
-    smoothing: jax.Array
-    split: jax.Array
+    strength: Array
+    mix: Array
+    smoothing: Array
+    split: Array
 
 
 class Shown(NamedTuple):
@@ -47,7 +50,7 @@ class Shown(NamedTuple):
 
     parameters: Any
     conditions: Any
-    weights: jax.Array
+    weights: Array
 
 
 class State(NamedTuple):
@@ -57,15 +60,15 @@ class State(NamedTuple):
     known: float32 scalar, 0 while there was none or smoothing was off, then 1.
     """
 
-    frame: jax.Array
-    output: jax.Array
-    known: jax.Array
+    frame: Array
+    output: Array
+    known: Array
 
 
 def initial_state(height: int, width: int) -> State:
     """The state before the first frame, in host memory."""
     frame = np.zeros((height, width, 3), np.uint8)
-    return State(frame, np.zeros(frame.shape, np.float32), np.float32(0))
+    return State(frame, np.zeros(frame.shape, np.float32), np.zeros((), np.float32))
 
 
 def stylize(
@@ -119,17 +122,17 @@ def stylize_next(
     return state, jnp.where(is_line, jnp.uint8(_WHITE), shown_frames)
 
 
-def _generated(generator: nn.Module, parameters: dict, x: jax.Array, condition: Any) -> jax.Array:
+def _generated(generator: nn.Module, parameters: dict, x: Array, condition: Any) -> jax.Array:
     height, width = x.shape[1:3]
     # Edge padding, as reflection needs a frame larger than its pad.
     pad_height, pad_width = -height % generator.stride, -width % generator.stride
     padded = jnp.pad(x, ((0, 0), (0, pad_height), (0, pad_width), (0, 0)), mode="edge")
     inputs = (padded,) if condition is None else (padded, condition)
-    y = generator.apply({"params": parameters}, *inputs)[:, :height, :width]
-    return y.astype(jnp.float32)
+    y: Any = generator.apply({"params": parameters}, *inputs)
+    return y[:, :height, :width].astype(jnp.float32)
 
 
-def _mixed(conditions: Any, weights: jax.Array) -> Any:
+def _mixed(conditions: Any, weights: Array) -> Any:
     """The weighted sum of the rows of every leaf, [K, ...] -> [1, ...]."""
 
     def mixed(leaf: jax.Array) -> jax.Array:
@@ -140,11 +143,11 @@ def _mixed(conditions: Any, weights: jax.Array) -> Any:
     return jax.tree.map(mixed, conditions)
 
 
-def _blended(x: jax.Array, y: jax.Array, strength: jax.Array) -> jax.Array:
+def _blended(x: Array, y: Array, strength: Array) -> jax.Array:
     return jnp.clip(x + strength * (y - x), -1.0, 1.0)
 
 
-def _normalized(frames: jax.Array) -> jax.Array:
+def _normalized(frames: Array) -> Array:
     return frames.astype(jnp.float32) / 127.5 - 1.0
 
 
@@ -153,7 +156,7 @@ def _quantized(output: jax.Array) -> jax.Array:
 
 
 def _smoothed(
-    state: State, frames: jax.Array, outputs: jax.Array, amount: jax.Array
+    state: State, frames: jax.Array, outputs: jax.Array, amount: Array
 ) -> tuple[State, jax.Array]:
     """Blends each output with the one before it where the input stands still."""
 
@@ -188,7 +191,7 @@ class Stylizer:
     def __init__(
         self,
         bundles: Bundle | Sequence[Bundle],
-        dtype: jnp.dtype | None = None,
+        dtype: DTypeLike | None = None,
         style_images: Sequence[np.ndarray] | None = None,
     ):
         bundles = [bundles] if isinstance(bundles, Bundle) else list(bundles)
@@ -207,7 +210,7 @@ class Stylizer:
         self._kinds = [self.generators.index(generator) for generator in self.generators]
         self._parameters = [jax.device_put(bundle.parameters) for bundle in bundles]
         self._conditions = [jax.device_put(conditions_of(bundle, images)) for bundle in bundles]
-        self._programs = {}
+        self._programs: dict[tuple, jax.stages.Compiled] = {}
         self._idle_state: State | None = None
         self._compiling = threading.Lock()
 
@@ -215,7 +218,8 @@ class Stylizer:
     def receptive_radius(self) -> int | None:
         """How far around a pixel the input matters to it, in pixels; None: everywhere."""
         radii = [getattr(generator, "receptive_radius", None) for generator in self.generators]
-        return None if None in radii else max(radii)
+        known = [radius for radius in radii if radius is not None]
+        return max(known) if len(known) == len(radii) else None
 
     def __call__(self, frames: np.ndarray | jax.Array, strength: float = 1.0) -> jax.Array:
         """Stylizes uint8 [N, H, W, 3]; returns at once with the result still being computed.
@@ -251,9 +255,9 @@ class Stylizer:
             strengths = [settings.strength] * len(frames)
         look = Look(
             np.asarray(strengths, np.float32),
-            np.float32(settings.mix),
-            np.float32(settings.smoothing),
-            np.float32(settings.split * frames.shape[2]),
+            np.asarray(settings.mix, np.float32),
+            np.asarray(settings.smoothing, np.float32),
+            np.asarray(settings.split * frames.shape[2], np.float32),
         )
         return program(shown, state, frames, look)
 
@@ -275,7 +279,7 @@ class Stylizer:
         kinds = (self._kinds[i] for i, _ in shown_styles(self.styles, settings))
         return tuple(kinds), shape
 
-    def _compiled(self, settings: Settings, shape: tuple[int, int, int, int]):
+    def _compiled(self, settings: Settings, shape: tuple[int, ...]) -> jax.stages.Compiled:
         key = self._key(settings, shape)
         # One compilation at a time: two that need the same program would both do the work.
         with self._compiling:
@@ -285,8 +289,8 @@ class Stylizer:
                 function = jax.jit(
                     functools.partial(stylize_next, generators), donate_argnames="state"
                 )
-                scalar = jax.ShapeDtypeStruct((), np.float32)
-                strengths = jax.ShapeDtypeStruct(shape[:1], np.float32)
+                scalar = np.zeros((), np.float32)
+                strengths = np.zeros(shape[:1], np.float32)
                 self._programs[key] = function.lower(
                     self._shown(settings),
                     initial_state(*shape[1:3]),

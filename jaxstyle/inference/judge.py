@@ -55,24 +55,29 @@ class FrameJudge:
         variables = jax.device_put(judge.variables)
 
         @jax.jit
-        def logits(variables: Any, *pictures: jax.Array) -> jax.Array:
+        def mean_logits(variables: Any, *pictures: jax.Array) -> jax.Array:
             x = [picture[None].astype(jnp.float32) / 127.5 - 1.0 for picture in pictures]
-            return judge.module.apply(variables, jnp.concatenate(x, axis=-1)).mean(axis=(0, 1, 2))
+            logits: Any = judge.module.apply(variables, jnp.concatenate(x, axis=-1))
+            return logits.mean(axis=(0, 1, 2))
 
-        self._logits = lambda *pictures: np.asarray(logits(variables, *pictures))
+        self._logits = lambda *pictures: np.asarray(mean_logits(variables, *pictures))
 
     def score(
-        self, frame: np.ndarray, content: np.ndarray, weights: np.ndarray | None = None
+        self, frame: np.ndarray, content: np.ndarray | None, weights: np.ndarray | None = None
     ) -> float:
         """The mean logit of the discriminator on a stylized frame, uint8 [H, W, 3] of any size.
 
         content: the frame before it was stylized, uint8 [H', W', 3]; only a conditional
-        discriminator looks at it. weights: float [K] of the K styles that the frame is in, for
-        a discriminator with a logit for each.
+        discriminator looks at it, and for others it may be None. weights: float [K] of the K
+        styles that the frame is in, for a discriminator with a logit for each.
         """
         # Some take images of one size only.
         size = (self._square,) * 2 if self._square else _judged_size(frame, self._side)
-        pictures = (content, frame) if self.conditional else (frame,)
+        pictures = [frame]
+        if self.conditional:
+            if content is None:
+                raise ValueError("this discriminator judges a frame beside its content")
+            pictures = [content, frame]
         logits = self._logits(*(_resized(picture, size) for picture in pictures))
         return float(logits[0] if len(logits) == 1 else logits @ weights)
 
@@ -83,14 +88,14 @@ def poor_outliers(scores: Sequence[float]) -> np.ndarray:
     Those below median - 3 * 1.4826 * MAD (three standard deviations, were they normal; outliers
     themselves hardly move either), and of these no more than the lowest 5 % of all.
     """
-    scores = np.asarray(scores, np.float64)
-    if not scores.size:
+    values = np.asarray(scores, np.float64)
+    if not values.size:
         return np.zeros(0, bool)
-    median = np.median(scores)
-    spread = _DEVIATIONS_PER_MAD * np.median(np.abs(scores - median))
-    lowest = np.argsort(scores, kind="stable")[: int(np.ceil(_MOST_FLAGGED * scores.size))]
-    flagged = np.zeros(scores.size, bool)
-    flagged[lowest] = scores[lowest] < median - _OUTLIER * max(spread, _EVEN)
+    median = np.median(values)
+    spread = _DEVIATIONS_PER_MAD * np.median(np.abs(values - median))
+    lowest = np.argsort(values, kind="stable")[: int(np.ceil(_MOST_FLAGGED * values.size))]
+    flagged = np.zeros(values.size, bool)
+    flagged[lowest] = values[lowest] < median - _OUTLIER * max(spread, _EVEN)
     return flagged
 
 
@@ -105,9 +110,11 @@ def _judged_size(frame: np.ndarray, side: float) -> tuple[int, int]:
     """(width, height) at which a frame is judged."""
     height, width = frame.shape[:2]
     scale = min(1.0, side / min(height, width))
-    return tuple(
-        max(_SMALLEST, round(length * scale / _GRID) * _GRID) for length in (width, height)
-    )
+
+    def rounded(length: int) -> int:
+        return max(_SMALLEST, round(length * scale / _GRID) * _GRID)
+
+    return rounded(width), rounded(height)
 
 
 def _resized(rgb: np.ndarray, size: tuple[int, int]) -> np.ndarray:

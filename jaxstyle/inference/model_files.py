@@ -10,7 +10,7 @@ from jaxstyle.inference import shipped_styles
 
 CACHE_FOLDER = Path("~/.cache/jaxstyle/models")
 
-_URL = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*)://", re.IGNORECASE)
+_URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 _CHECKSUM = re.compile(r"sha256=([0-9a-f]{64})", re.IGNORECASE)
 
 
@@ -50,7 +50,7 @@ def model_name(spec: str | os.PathLike) -> str:
 def _fetch(url: str) -> Path:
     address, _, fragment = url.partition("#")
     checksum = _CHECKSUM.fullmatch(fragment)
-    if _URL.match(url)["scheme"].lower() != "https":
+    if not address.lower().startswith("https://"):
         raise UserError(
             f"{url}: models are downloaded over https:// only; write "
             "https://HOST/FILE.safetensors#sha256=DIGEST, or download it and name the file"

@@ -9,14 +9,14 @@ import numpy as np
 
 
 def sample_images(
-    generator: nn.Module, parameters: Any, z: jax.Array, statistics: Any = None
+    generator: nn.Module, parameters: Any, z: jax.Array | np.ndarray, statistics: Any = None
 ) -> jax.Array:
     """Runs a noise generator: z float32 [N, latent] -> uint8 RGB [N, S, S, 3]. Can be jitted.
 
     statistics: standing statistics of batch norms ("batch_stats"); without them, those of this
     batch are used.
     """
-    images = generator.apply({"params": parameters, "batch_stats": statistics or {}}, z)
+    images: Any = generator.apply({"params": parameters, "batch_stats": statistics or {}}, z)
     return jnp.round((jnp.clip(images, -1, 1) + 1) * 127.5).astype(jnp.uint8)
 
 

@@ -25,10 +25,11 @@ class Tile:
     @property
     def kept_in_tile(self) -> tuple[slice, slice]:
         """`kept`, counted from the tile's own corner."""
-        return tuple(
+        rows, columns = (
             slice(kept.start - whole.start, kept.stop - whole.start)
             for kept, whole in zip(self.kept, self.input, strict=True)
         )
+        return rows, columns
 
 
 def tile_grid(height: int, width: int, tile: int, overlap: int, stride: int) -> list[Tile]:
@@ -84,7 +85,7 @@ def stylize_in_tiles(
     )
     result = np.empty_like(padded)
     state = None
-    for place in tile_grid(*padded.shape[:2], tile, radius, stride):
+    for place in tile_grid(padded.shape[0], padded.shape[1], tile, radius, stride):
         part = padded[place.input][None]
         # The split counts in widths of what is computed, here a tile.
         split = (settings.split * width - place.input[1].start) / part.shape[2]

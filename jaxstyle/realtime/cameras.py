@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from jaxstyle.errors import UserError
 from jaxstyle.media.film import Frame, upright_rgb
-from jaxstyle.media.pyav import Flags, av
+from jaxstyle.media.pyav import AVRational, Flags, av
 
 STREAM_SCHEMES = ("http", "https", "rtmp", "rtmps", "rtp", "rtsp", "rtsps", "srt", "tcp", "udp")
 
@@ -63,6 +63,7 @@ class _Device(Protocol):
 
     live: bool
     rate: Fraction
+    total: int | None
 
     def pictures(self) -> Iterator[_Picture]: ...
     def close(self) -> None: ...
@@ -73,10 +74,13 @@ class _Connection:
 
     A call that blocks cannot be interrupted: the thread is left behind, and frees the device when
     the call returns.
+
+    device: what it has opened, there from the first picture on.
     """
 
+    device: _Device
+
     def __init__(self, open_device: Callable[[], _Device]):
-        self.device: _Device | None = None
         self._picture: _Picture | None = None
         self._error: Exception | None = None
         self._stopped = False
@@ -183,9 +187,10 @@ class LiveSource:
                     return
                 if not self.live:
                     raise UserError(f"{self.name} {error}; the film is not complete") from None
-                picture = self._come_back(error)
-                if picture is None:
+                first = self._come_back(error)
+                if first is None:
                     return
+                picture = first
             yield picture
 
     def _come_back(self, why: _Lost) -> _Picture | None:
@@ -268,6 +273,7 @@ def without_secrets(url: str) -> str:
 
 class _Camera:
     live = True
+    total: int | None = None
 
     def __init__(self, camera: int | str, size: tuple[int, int] | None, fps: Fraction | None):
         # Its backends would say in several lines what we say in one. For good, as reads log, too.
@@ -317,10 +323,11 @@ class _Stream:
             self._container = av.open(url, options=_STREAM_OPTIONS, timeout=(_OPEN_S, _STALL_S))
         except av.FFmpegError as error:
             raise _Lost(f"cannot be opened ({_reason(error)})") from error
-        self._video = self._container.streams.best("video")
-        if self._video is None or self._video.codec_context is None:
+        video = self._container.streams.best("video")
+        if not isinstance(video, av.VideoStream) or video.codec_context is None:
             self._container.close()
             raise _Lost("has no pictures that this FFmpeg can decode")
+        self._video = video
         on_web = url.lower().startswith("http")
         self.live = not (on_web and self._container.duration)
         self.rate = _plausible(self._video.average_rate, self._video.guessed_rate)
@@ -365,10 +372,10 @@ def _reason(error: av.FFmpegError) -> str:
         return "no answer"  # FFmpeg's word for a timeout would be "Immediate exit requested"
     if isinstance(error, av.error.ProtocolNotFoundError):
         return "this FFmpeg was built without that protocol"
-    return error.strerror
+    return str(error.strerror)
 
 
-def _plausible(*rates) -> Fraction:
+def _plausible(*rates: AVRational | Fraction | None) -> Fraction:
     """The first frame rate a device can mean: drivers also report 0, and streams their clock's."""
     for rate in rates:
         if rate and rate.denominator and 1 <= Fraction(rate.numerator, rate.denominator) <= 240:

@@ -78,7 +78,7 @@ class Captures:
             if self._controls.settings.recording:
                 self._record(frame)
             elif self._recording:
-                self._complete()
+                self._complete(self._recording)
 
     def take_snapshot(self) -> None:
         """Keeps the last frame if that is asked for, also while none comes."""
@@ -91,12 +91,12 @@ class Captures:
     def finish(self) -> None:
         """Completes a recording that is under way."""
         if self._recording:
-            self._complete()
+            self._complete(self._recording)
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, *_: object) -> None:
         self._abandon()
 
     @contextlib.contextmanager
@@ -118,9 +118,9 @@ class Captures:
             tqdm.write(f"recording: {path}", file=sys.stderr)
         self._recording.write(frame)
 
-    def _complete(self) -> None:
-        self._recording.finish()
-        tqdm.write(f"recorded: {self._recording.path}", file=sys.stderr)
+    def _complete(self, recording: Recording) -> None:
+        recording.finish()
+        tqdm.write(f"recorded: {recording.path}", file=sys.stderr)
         self._abandon()
 
     def _abandon(self) -> None:

@@ -9,6 +9,7 @@ import math
 import reprlib
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from jaxstyle.errors import UserError
 from jaxstyle.inference.settings import Settings
@@ -105,7 +106,7 @@ class Controls:
             self._snapshots -= wanted
             return wanted
 
-    def _checked(self, name: str, value: object) -> object:
+    def _checked(self, name: str, value: Any) -> Any:
         if name == "style":
             if isinstance(value, str) and value in self.styles:
                 return self.styles.index(value)
@@ -126,7 +127,7 @@ class Controls:
         known = ", ".join(field.name for field in dataclasses.fields(LiveSettings))
         raise UserError(f"no setting {name!r}; there are: {known}")
 
-    def _checked_weights(self, value: object) -> tuple[float, ...]:
+    def _checked_weights(self, value: Any) -> tuple[float, ...]:
         if isinstance(value, Mapping):
             for name in value:
                 self._checked("style", name)
@@ -146,7 +147,7 @@ class Controls:
             raise UserError("weights are all 0; one at least must be more")
         return tuple(weight / total for weight in value)
 
-    def _set(self, **values: object) -> None:
+    def _set(self, **values: Any) -> None:
         """Replaces settings, and ends what the new ones take the place of."""
         if "strength" in values:
             self._curve = None

@@ -163,7 +163,7 @@ def _numbered_images(pattern: Path) -> list[Path]:
     name = re.compile(rf"{re.escape(before)}(\d{{{digits or 1},}}){re.escape(after)}")
     numbers = {path: name.fullmatch(path.name) for path in pattern.parent.glob("*")}
     found = {path: int(number[1]) for path, number in numbers.items() if number}
-    return sorted(found, key=found.get)
+    return sorted(found, key=found.__getitem__)
 
 
 def _is_image(path: Path) -> bool:

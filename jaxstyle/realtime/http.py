@@ -26,7 +26,7 @@ import threading
 from collections.abc import Callable
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Self
+from typing import Any, Self
 from urllib.parse import parse_qs, quote, urlsplit
 
 import cv2
@@ -100,7 +100,7 @@ class HttpSink:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, *_: object) -> None:
         self._picture.close()
         self._server.shutdown()
         self._server.server_close()
@@ -179,7 +179,8 @@ class _Server(ThreadingHTTPServer):
         try:
             found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
             self.address_family, _, _, _, (ip, _, *scope) = found[0]
-            super().__init__((ip, port, *scope), _Handler)
+            bound: Any = (ip, port, *scope)  # two of IPv4, four of IPv6
+            super().__init__(bound, _Handler)
         except (OSError, OverflowError) as error:
             reason = getattr(error, "strerror", None) or error
             raise UserError(
@@ -199,7 +200,7 @@ class _Server(ThreadingHTTPServer):
         # where there is none.
         socketserver.TCPServer.server_bind(self)
 
-    def process_request(self, request: socket.socket, client_address: tuple) -> None:
+    def process_request(self, request: Any, client_address: tuple) -> None:
         with self._lock:
             accepted = len(self._connections) < _MOST_CONNECTIONS
             if accepted:
@@ -210,7 +211,7 @@ class _Server(ThreadingHTTPServer):
             request.sendall(b"HTTP/1.0 503 Service Unavailable\r\n\r\n")
             self.shutdown_request(request)
 
-    def shutdown_request(self, request: socket.socket) -> None:
+    def shutdown_request(self, request: Any) -> None:
         with self._lock:
             self._connections.discard(request)
         super().shutdown_request(request)
@@ -222,7 +223,7 @@ class _Server(ThreadingHTTPServer):
                 with contextlib.suppress(OSError):  # the client may have been faster
                     connection.shutdown(socket.SHUT_RDWR)
 
-    def handle_error(self, request: socket.socket, client_address: tuple) -> None:
+    def handle_error(self, request: Any, client_address: tuple) -> None:
         # A client that goes away, or is too slow, is nobody's error.
         if not isinstance(sys.exception(), OSError):
             super().handle_error(request, client_address)
@@ -256,7 +257,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         self._answer({"/controls": self._change_controls})
 
-    def log_message(self, *_) -> None:
+    def log_message(self, *_: object) -> None:
         """Keeps requests, whose addresses may hold the token, out of the terminal."""
 
     def _answer(self, pages: dict[str, Callable[[], None]]) -> None:

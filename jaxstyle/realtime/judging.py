@@ -120,7 +120,7 @@ class JudgeSink:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, *_: object) -> None:
         self._worst = []
 
 

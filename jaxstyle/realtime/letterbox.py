@@ -53,9 +53,9 @@ def buckets(size: Size, stride: int) -> list[Size]:
 
     Each is about 0.7 times as wide as the one before it, which halves the work.
     """
-    sizes = []
+    sizes: list[Size] = []
     for scale in (1.0, 0.707, 0.5, 0.354):
-        bucket = tuple(-(-round(length * scale) // stride) * stride for length in size)
-        if bucket not in sizes:
-            sizes.append(bucket)
+        width, height = (-(-round(length * scale) // stride) * stride for length in size)
+        if (width, height) not in sizes:
+            sizes.append((width, height))
     return sizes

@@ -34,11 +34,10 @@ class Mask:
         Raises `UserError` if a mask cannot be read, or there is not one.
         """
         height, width = stylized.shape[:2]
-        if not self.ended:
-            self._take_next()
+        grey = self._newest()
         if self._sized is None or self._sized.shape[:2] != (height, width):
             # One sample a channel, as broadcasting over three is several times slower.
-            self._sized = cv2.merge([_resized(self._grey, (width, height))] * 3).astype(np.uint16)
+            self._sized = cv2.merge([_resized(grey, (width, height))] * 3).astype(np.uint16)
         kept = _resized(frame, (width, height))
         # At most 255 * 255 + 127, which 16 bits hold.
         return ((kept * (255 - self._sized) + stylized * self._sized + 127) // 255).astype(np.uint8)
@@ -52,8 +51,9 @@ class Mask:
         """Closes the source."""
         self._source.close()
 
-    def _take_next(self) -> None:
-        mask = next(self._frames, None)
+    def _newest(self) -> np.ndarray:
+        """The grey levels of the next mask, or of the last one again once they have ended."""
+        mask = None if self.ended else next(self._frames, None)
         if mask is not None:
             self.count += 1
             self._grey = _on_black(mask)
@@ -62,6 +62,7 @@ class Mask:
             raise UserError("the mask holds not one frame")
         else:
             self.ended = True
+        return self._grey
 
 
 def open_mask(text: str, rate: Fraction, *, live: bool) -> Mask:

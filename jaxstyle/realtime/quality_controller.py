@@ -3,6 +3,7 @@
 import collections
 import statistics
 from collections.abc import Sequence
+from fractions import Fraction
 
 from jaxstyle.realtime.letterbox import Size
 
@@ -21,7 +22,7 @@ class Governor:
     The time that a larger size would take is judged by its pixels.
     """
 
-    def __init__(self, sizes: Sequence[Size], fps: float):
+    def __init__(self, sizes: Sequence[Size], fps: float | Fraction):
         self._sizes = sizes
         self._budget = 1 / fps
         self._index = 0

@@ -152,7 +152,7 @@ class Scheduler:
         return -(-width // grid) * grid, -(-height // grid) * grid
 
     def _live_bucket(self, size: Size) -> Size:
-        if self._governor is None:
+        if self._governor is None or self._bucket is None:
             largest = fitted(size, self._size) if self._size else size
             self._buckets = buckets(largest, self._stride)
             self._governor = Governor(self._buckets, self._fps)

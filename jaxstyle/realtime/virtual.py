@@ -2,7 +2,7 @@
 
 import sys
 from fractions import Fraction
-from typing import Self
+from typing import Any, Self
 
 from jaxstyle.errors import UserError
 from jaxstyle.media.film import Frame
@@ -31,7 +31,7 @@ class VirtualCameraSink:
             raise UserError("a virtual camera needs: pip install 'jaxstyle[virtual]'")
         self._fps = float(fps)
         self._size = size
-        self._camera = None
+        self._camera: Any = None
 
     def write(self, frame: Frame) -> None:
         """Sends the picture. Raises `UserError` if no camera can be opened, or it is gone."""
@@ -50,7 +50,7 @@ class VirtualCameraSink:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, *_: object) -> None:
         if self._camera is not None:
             self._camera.close()
 

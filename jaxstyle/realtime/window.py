@@ -87,7 +87,7 @@ class WindowSink:
             cv2.resizeWindow(_NAME, fitted((width, height), _LARGEST_WINDOW))
         self._frame = frame
         self._times.append(time.monotonic())
-        self._show()
+        self._show(frame)
         self.poll()
 
     def poll(self, seconds: float = 0.0) -> None:
@@ -105,7 +105,7 @@ class WindowSink:
                 self._press(chr(key & 0xFF))
             # While it is paused no picture comes that would show the change.
             if self._frame is not None and self._look != self._wanted_look():
-                self._show()
+                self._show(self._frame)
             left = end - time.monotonic()
             if left <= 0 or self._controls.finished.is_set():
                 return
@@ -116,7 +116,7 @@ class WindowSink:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, *_: object) -> None:
         cv2.destroyAllWindows()
 
     def _press(self, key: str) -> None:
@@ -141,11 +141,11 @@ class WindowSink:
         settings = self._controls.settings
         return settings.recording, settings.paused, self._help, self._statistics
 
-    def _show(self) -> None:
+    def _show(self, frame: Frame) -> None:
         self._look = self._wanted_look()
         recording, paused, show_help, show_statistics = self._look
         # A copy, so that nothing is drawn into the picture that others get.
-        bgr = cv2.cvtColor(self._frame.rgb, cv2.COLOR_RGB2BGR)
+        bgr = cv2.cvtColor(frame.rgb, cv2.COLOR_RGB2BGR)
         if any(self._look):
             bgr = _legible(bgr)
         if show_statistics:
