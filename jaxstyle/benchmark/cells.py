@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -79,9 +80,9 @@ def measure_cell(
 
 def _result(contestant: Contestant, own: Contestant, cell: Cell, gflop: float | None) -> dict:
     """The contestant's entry in the cell; `own` is jaxstyle's."""
-    if contestant.failed is not None:
+    if contestant.failed is not None or gflop is None:
         return {"failed": contestant.failed}
-    entry = {
+    entry: dict[str, Any] = {
         "version": contestant.facts["version"],
         "compile_seconds": contestant.facts["compile_seconds"],
         "peak_memory_mib": contestant.peak_bytes / 2**20,

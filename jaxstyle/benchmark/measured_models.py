@@ -55,22 +55,23 @@ def prepare_models(names: Sequence[str], bundles: Sequence[str], folder: Path) -
     names: keys of `MODELS`. bundles: what `find_model` takes. Raises `UserError` for an unknown
     name, a bundle of a name in `names`, one that cannot be read or makes pictures from noise.
     """
-    paths = {}
+    paths: dict[str, Path] = {}
     for name in names:
         paths[name] = folder / f"{name}.safetensors"
         config = _config(name)
         save_bundle(paths[name], _random_parameters(config), {"generator": config})
-    for bundle in dict.fromkeys(bundles):
-        if bundle in paths:
-            raise UserError(f"{bundle} is in --models and --model, two networks of one name")
-        paths[bundle] = find_model(bundle)
+    for spec in dict.fromkeys(bundles):
+        if spec in paths:
+            raise UserError(f"{spec} is in --models and --model, two networks of one name")
+        paths[spec] = find_model(spec)
     models = []
     for i, (name, path) in enumerate(paths.items()):
         bundle = load_bundle(path)
         if takes_noise(bundle.generator):
             raise UserError(f"{name} makes pictures from noise; what is measured is stylizing them")
         npz = folder / f"{i}.npz"
-        np.savez(npz, **_arrays(bundle))
+        arrays: dict[str, Any] = {**_arrays(bundle)}
+        np.savez(npz, **arrays)
         config, stride = bundle.metadata["generator"], bundle.generator.stride
         models.append(Model(name, config, stride, path, npz))
     return models
@@ -104,7 +105,8 @@ def write_onnx(model: Model, shape: tuple[int, int, int, int], folder: Path) -> 
 
     def generate(x: jax.Array) -> jax.Array:
         inputs = (x,) if condition is None else (x, condition)
-        return bundle.generator.apply({"params": bundle.parameters}, *inputs)
+        output: Any = bundle.generator.apply({"params": bundle.parameters}, *inputs)
+        return output
 
     specs = argument_specs(model.stride, (width, height), batch)
     protos = {

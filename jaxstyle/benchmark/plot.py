@@ -3,6 +3,7 @@
 import io
 from collections.abc import Sequence
 
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
@@ -46,7 +47,7 @@ def plot_png(cells: Sequence[dict], machine: dict) -> bytes:
     return png.getvalue()
 
 
-def _draw_panel(panel, cells: Sequence[dict], names: Sequence[str], kind: str) -> None:
+def _draw_panel(panel: Axes, cells: Sequence[dict], names: Sequence[str], kind: str) -> None:
     for number, name in enumerate(names):
         offset = 0.12 * (number - (len(names) - 1) / 2)
         found = [

@@ -11,9 +11,11 @@ _CELL_HEAD = ("model", "size", "batch", "dtype", "measured")
 
 def metrics_table(cells: Sequence[dict]) -> str:
     """jaxstyle's own figures, one line for each cell and kind."""
-    head = ("median ms", "min", "p95", "frames/s", "GFLOP/s")
-    head += ("GFLOP", "parameters", "compile s", "peak MiB")
-    rows = [(*_CELL_HEAD, *head)]
+    head = (
+        *("median ms", "min", "p95", "frames/s", "GFLOP/s"),
+        *("GFLOP", "parameters", "compile s", "peak MiB"),
+    )
+    rows: list[tuple[str, ...]] = [(*_CELL_HEAD, *head)]
     for cell, kind in _lines(cells):
         own = cell["contestants"]["jaxstyle"]
         where = _where(cell, kind)
@@ -39,7 +41,7 @@ def metrics_table(cells: Sequence[dict]) -> str:
 def peers_table(cells: Sequence[dict], peers: Sequence[str]) -> str:
     """Median milliseconds a call of all contestants, and jaxstyle's over the best peer's."""
     names = ("jaxstyle", *peers)
-    rows = [(*_CELL_HEAD, *names, "jaxstyle/best peer")]
+    rows: list[tuple[str, ...]] = [(*_CELL_HEAD, *names, "jaxstyle/best peer")]
     for cell, kind in _lines(cells):
         contestants = cell["contestants"]
         ratio = ratio_to_best_peer(contestants, kind)
@@ -53,7 +55,7 @@ def peers_table(cells: Sequence[dict], peers: Sequence[str]) -> str:
 def comparison_table(cells: Sequence[dict], earlier: Sequence[dict]) -> str:
     """Median milliseconds a call then and now, of the figures that both runs have; "" if none."""
     then, now = _medians(earlier), _medians(cells)
-    rows = [(*_CELL_HEAD, "contestant", "then ms", "now ms", "now/then")]
+    rows: list[tuple[str, ...]] = [(*_CELL_HEAD, "contestant", "then ms", "now ms", "now/then")]
     for key in now:
         if key in then:
             ratio = now[key] / then[key]

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -50,7 +51,7 @@ class Contestant:
         """What it computed when it was prepared."""
         return np.load(f"{self._output}.{kind}.npy", allow_pickle=False)
 
-    def _ask(self, **order) -> dict:
+    def _ask(self, **order: Any) -> dict:
         try:
             return self._worker.ask(**order)
         except ContestantFailed as failure:

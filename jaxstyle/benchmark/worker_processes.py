@@ -8,7 +8,7 @@ import sys
 import types
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Self
+from typing import Any, Self, TextIO, cast
 
 from jaxstyle.errors import UserError
 
@@ -68,29 +68,32 @@ class Worker:
                 text=True,
                 env={**os.environ, **_ENVIRONMENT, **environment},
             )
+        # Pipes, as it was asked for.
+        self._orders = cast(TextIO, self._process.stdin)
+        self._replies = cast(TextIO, self._process.stdout)
 
-    def ask(self, **order) -> dict:
+    def ask(self, **order: Any) -> dict:
         """Sends an order (see `workers.serve`) and waits for the reply.
 
         Raises `ContestantFailed` if the worker reports an error, or dies.
         """
         try:
-            print(json.dumps(order), file=self._process.stdin, flush=True)
+            print(json.dumps(order), file=self._orders, flush=True)
         except BrokenPipeError:
             raise self._death() from None
-        reply = self._process.stdout.readline()
-        if not reply:
+        line = self._replies.readline()
+        if not line:
             raise self._death()
-        reply = json.loads(reply)
+        reply = json.loads(line)
         if "error" in reply:
             raise ContestantFailed("out of memory" if reply["out_of_memory"] else reply["error"])
         return reply
 
     def close(self) -> None:
         """Ends the process."""
-        self._process.stdout.close()
+        self._replies.close()
         try:
-            self._process.stdin.close()  # the worker ends with it
+            self._orders.close()  # the worker ends with it
             self._process.wait(_SECONDS_TO_END)
         except (BrokenPipeError, subprocess.TimeoutExpired):
             self._process.kill()
@@ -99,7 +102,7 @@ class Worker:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def _death(self) -> ContestantFailed:

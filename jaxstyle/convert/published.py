@@ -5,6 +5,7 @@ import subprocess
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -70,11 +71,14 @@ def published_output(
     kind, tensors: as in `layouts`. frame, style: float32 [1, H, W, 3] in [-1, 1], H and W
     multiples of 4. Returns float32 of the frame's shape. Raises `UserError` if PyTorch fails.
     """
-    arrays = {name: np.asarray(value, np.float32) for name, value in tensors.items()}
-    images = {"frame": frame.transpose(0, 3, 1, 2), "style": style.transpose(0, 3, 1, 2)}
+    arrays: dict[str, Any] = {
+        **{name: np.asarray(value, np.float32) for name, value in tensors.items()},
+        "frame": frame.transpose(0, 3, 1, 2),
+        "style": style.transpose(0, 3, 1, 2),
+    }
     with tempfile.TemporaryDirectory() as folder:
         source, out = Path(folder) / "arrays.npz", Path(folder) / "output.npz"
-        np.savez(source, **arrays, **images)
+        np.savez(source, **arrays)
         error = _run_script(torch_python, "run", kind, int(align_corners), source, out)
         if error:
             raise UserError(f"PyTorch cannot run these weights: {error}")

@@ -10,6 +10,7 @@ as "output". Trouble is one line on stderr. Nothing in a checkpoint is executed.
 
 import pickle
 import sys
+from typing import Any
 
 import numpy as np
 import torch
@@ -132,7 +133,8 @@ def run(kind: str, align_corners: bool, arrays: dict[str, np.ndarray]) -> np.nda
 def main() -> None:
     """Runs one command; see the top of the file."""
     if sys.argv[1] == "read":
-        np.savez(sys.argv[3], **read(sys.argv[2]))
+        tensors: dict[str, Any] = {**read(sys.argv[2])}
+        np.savez(sys.argv[3], **tensors)
     else:
         kind, align_corners, source, out = sys.argv[2:]
         with np.load(source) as arrays:

@@ -83,13 +83,13 @@ def argument_specs(
     size: (width, height), any; None leaves it open to all multiples of the generator's `stride`
     from 8 strides on. batch: the number of frames; None leaves that open.
     """
+    constraints: tuple[str, ...] = ()
     if size is None:
         # Multiples, as the frame would otherwise need a padding that depends on its size.
         height, width = f"{stride}*h", f"{stride}*w"
         constraints = (f"h >= {_SMALLEST}", f"w >= {_SMALLEST}")
     else:
-        width, height = size
-        constraints = ()
+        width, height = (str(length) for length in size)
     shape = export.symbolic_shape(
         f"{batch or 'n'}, {height}, {width}, 3", scope=export.SymbolicScope(constraints)
     )

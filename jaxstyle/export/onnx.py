@@ -11,6 +11,7 @@ would use (see onnx_blocks.py).
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 import jax
 import numpy as np
@@ -22,7 +23,7 @@ from onnx import helper
 from jaxstyle.errors import UserError
 from jaxstyle.export.onnx_blocks import block_named
 from jaxstyle.export.onnx_graph import Graph
-from jaxstyle.export.onnx_operations import OPERATIONS
+from jaxstyle.export.onnx_operations import OPERATIONS, aval
 
 # The primitives that call a function once, and where each keeps it.
 _CALLED = {
@@ -111,18 +112,18 @@ def _convert(graph: Graph, called: ClosedJaxpr | Jaxpr, arguments: Sequence[str]
     for variable, constant in zip(program.constvars, constants, strict=True):
         tensors[variable] = graph.value(np.asarray(constant))
 
-    def tensor(atom) -> str:
+    def tensor(atom: Any) -> str:
         if isinstance(atom, Literal):
-            return graph.value(np.asarray(atom.val, atom.aval.dtype))
+            return graph.value(np.asarray(atom.val, aval(atom).dtype))
         return tensors[atom]
 
     for variable in program.invars:
-        graph.note_dimensions(tensors[variable], variable.aval.shape)
+        graph.note_dimensions(tensors[variable], aval(variable).shape)
     for eqn in program.eqns:
         results = _convert_equation(graph, eqn, [tensor(atom) for atom in eqn.invars])
         for variable, result in zip(eqn.outvars, results, strict=True):
             tensors[variable] = result
-            graph.note_dimensions(result, variable.aval.shape)
+            graph.note_dimensions(result, aval(variable).shape)
     return [tensor(atom) for atom in program.outvars]
 
 
@@ -130,9 +131,9 @@ def _convert_equation(graph: Graph, eqn: JaxprEqn, operands: list[str]) -> list[
     name = eqn.primitive.name
     if name in _CALLED:
         block = block_named(eqn.params.get("name", ""))
-        result = block and block(graph, eqn, *operands)
-        if result:
-            return [result]
+        written = block(graph, eqn, *operands) if block else None
+        if written:
+            return [written]
         return _convert(graph, eqn.params[_CALLED[name]], operands)
     if _can_be_computed_now(graph, eqn, operands):
         return _computed(graph, eqn, operands)
@@ -148,13 +149,13 @@ def _convert_equation(graph: Graph, eqn: JaxprEqn, operands: list[str]) -> list[
 
 def _can_be_computed_now(graph: Graph, eqn: JaxprEqn, operands: list[str]) -> bool:
     """Whether nothing in it depends on the input, so that the result can be stored instead."""
-    shapes = [variable.aval.shape for variable in eqn.outvars]
+    shapes = [aval(variable).shape for variable in eqn.outvars]
     static = all(isinstance(dimension, int) for shape in shapes for dimension in shape)
     static = static and eqn.primitive.name != "dim_as_value"
     if not static or any(operand not in graph.known for operand in operands):
         return False
     # A number that fills a frame would be a frame in the file.
-    return eqn.primitive.name != "broadcast_in_dim" or eqn.outvars[0].aval.size <= _SMALL
+    return eqn.primitive.name != "broadcast_in_dim" or aval(eqn.outvars[0]).size <= _SMALL
 
 
 def _computed(graph: Graph, eqn: JaxprEqn, operands: list[str]) -> list[str]:

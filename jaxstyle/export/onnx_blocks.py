@@ -8,13 +8,13 @@ and returns the result's, or None where only the primitives will do.
 
 import functools
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from jax.extend.core import JaxprEqn
 
 from jaxstyle.export.onnx_graph import Graph
-from jaxstyle.export.onnx_operations import convolution
+from jaxstyle.export.onnx_operations import aval, convolution
 
 Block = Callable[..., str | None]
 
@@ -25,13 +25,13 @@ def block_named(name: str) -> Block | None:
     """The block of a traced function's name, or None if it has none."""
     padding = re.fullmatch(r"reflect_pad_(\d+)_(\d+)_(\d+)_(\d+)", name)
     if padding:
-        return functools.partial(_reflect_pad, amounts=tuple(map(int, padding.groups())))
+        return functools.partial(_reflect_pad, amounts=[int(text) for text in padding.groups()])
     return BLOCKS.get(name)
 
 
-def _reflect_pad(graph: Graph, eqn: JaxprEqn, x: str, *, amounts: tuple[int, int, int, int]) -> str:
+def _reflect_pad(graph: Graph, eqn: JaxprEqn, x: str, *, amounts: Sequence[int]) -> str:
     top, bottom, left, right = amounts
-    _, height, width, _ = eqn.invars[0].aval.shape
+    _, height, width, _ = aval(eqn.invars[0]).shape
     sides = ((2, height, top, bottom), (3, width, left, right))
     if any(isinstance(size, int) and max(pads) >= size for _, size, *pads in sides):
         # JAX goes on and reflects the reflection, ONNX does not.
@@ -39,29 +39,29 @@ def _reflect_pad(graph: Graph, eqn: JaxprEqn, x: str, *, amounts: tuple[int, int
             positions = np.pad(np.arange(size), (before, after), mode="reflect")
             x = graph.add("Gather", x, graph.constant(positions), axis=axis)
         return x
-    pads = graph.constant(np.int64([0, 0, top, left, 0, 0, bottom, right]))
+    pads = graph.constant([0, 0, top, left, 0, 0, bottom, right])
     return graph.add("Pad", x, pads, mode="reflect")
 
 
 def _pixel_unshuffle(graph: Graph, eqn: JaxprEqn, x: str) -> str:
-    channels, result = eqn.invars[0].aval.shape[3], eqn.outvars[0].aval.shape[3]
+    channels, result = aval(eqn.invars[0]).shape[3], aval(eqn.outvars[0]).shape[3]
     return graph.add("SpaceToDepth", x, blocksize=round((result / channels) ** 0.5))
 
 
 def _pixel_shuffle(graph: Graph, eqn: JaxprEqn, x: str) -> str:
-    channels, result = eqn.invars[0].aval.shape[3], eqn.outvars[0].aval.shape[3]
+    channels, result = aval(eqn.invars[0]).shape[3], aval(eqn.outvars[0]).shape[3]
     factor = round((channels / result) ** 0.5)
     return graph.add("DepthToSpace", x, blocksize=factor, mode="DCR")
 
 
 def _upsample_bilinear(graph: Graph, eqn: JaxprEqn, x: str, *, centres: str) -> str:
-    scales = graph.constant(np.float32([1, 1, 2, 2]))
+    scales = graph.constant(np.array([1, 1, 2, 2], np.float32))
     how = {"mode": "linear", "coordinate_transformation_mode": centres}
     return graph.add("Resize", x, "", scales, **how)
 
 
 def _depthwise_conv_3x3(graph: Graph, eqn: JaxprEqn, x: str, kernel: str, bias: str) -> str:
-    channels = eqn.invars[0].aval.shape[3]
+    channels = aval(eqn.invars[0]).shape[3]
     return convolution(graph, x, kernel, bias, order=_HWIO, group=channels)
 
 
@@ -76,13 +76,13 @@ def _tiled_conv(graph: Graph, eqn: JaxprEqn, x: str, kernel: str) -> str:
 def _frame_norm(
     graph: Graph, eqn: JaxprEqn, x: str, scale: str, bias: str, epsilon: str
 ) -> str | None:
-    if eqn.invars[0].aval.dtype != np.float32:
+    if aval(eqn.invars[0]).dtype != np.float32:
         return None
     # OpenVINO runs this faster than InstanceNormalization over all channels laid end to end, and
     # ONNX Runtime as fast.
-    channels = eqn.invars[0].aval.shape[3]
+    channels = aval(eqn.invars[0]).shape[3]
     per_channel = (1, 1, 1, channels)
-    axes = graph.constant(np.int64([1, 2, 3]))
+    axes = graph.constant([1, 2, 3])
     deviation = graph.add("Sub", x, graph.add("ReduceMean", x, axes, keepdims=1))
     square = graph.add("Mul", deviation, deviation)
     variance = graph.add("ReduceMean", square, axes, keepdims=1)
@@ -93,9 +93,9 @@ def _frame_norm(
 
 
 def _instance_norm(graph: Graph, eqn: JaxprEqn, x: str, epsilon: str) -> str | None:
-    if eqn.invars[0].aval.dtype != np.float32 or epsilon not in graph.known:
+    if aval(eqn.invars[0]).dtype != np.float32 or epsilon not in graph.known:
         return None
-    channels = eqn.invars[0].aval.shape[3]
+    channels = aval(eqn.invars[0]).shape[3]
     gain = graph.constant(np.ones(channels, np.float32))
     bias = graph.constant(np.zeros(channels, np.float32))
     return graph.add("InstanceNormalization", x, gain, bias, epsilon=float(graph.known[epsilon]))

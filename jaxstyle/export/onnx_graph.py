@@ -8,6 +8,7 @@ arrays of other ranks as they are. Operations translate the axes that they name 
 import ast
 from collections import Counter
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import onnx
@@ -21,7 +22,7 @@ END = np.iinfo(np.int64).max
 BEFORE_START = np.iinfo(np.int64).min
 
 # A dimension: a number, or an expression of `jax.export` where it is symbolic.
-Dimension = object
+Dimension = Any
 
 _ARITHMETIC = {ast.Add: "Add", ast.Sub: "Sub", ast.Mult: "Mul", ast.Pow: "Pow"}
 
@@ -49,12 +50,12 @@ class Graph:
         self._counts: Counter[str] = Counter()
         self._dimensions: dict[str, tuple[str, int]] = {}
 
-    def add(self, op_type: str, *inputs: str, **attributes: object) -> str:
+    def add(self, op_type: str, *inputs: str, **attributes: Any) -> str:
         """Appends a node with one output; returns its name."""
         return self.add_with_outputs(op_type, 1, *inputs, **attributes)[0]
 
     def add_with_outputs(
-        self, op_type: str, count: int, *inputs: str, **attributes: object
+        self, op_type: str, count: int, *inputs: str, **attributes: Any
     ) -> list[str]:
         """Appends a node with `count` outputs; returns their names."""
         outputs = [self._name(op_type) for _ in range(count)]
@@ -160,7 +161,8 @@ class Graph:
         tensors: Sequence[str],
     ) -> onnx.ModelProto:
         """The finished model, whose outputs are these tensors."""
-        needed, nodes = set(tensors), []
+        needed = set(tensors)
+        nodes: list[onnx.NodeProto] = []
         for node in reversed(self._nodes):
             if not needed.isdisjoint(node.output):
                 nodes.insert(0, node)

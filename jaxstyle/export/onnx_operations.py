@@ -8,9 +8,11 @@ are stored as `onnx_graph` says. What cannot be expressed raises `UserError`.
 import math
 import string
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 from jax import lax
+from jax.core import ShapedArray
 from jax.extend.core import JaxprEqn
 from onnx import helper
 
@@ -29,8 +31,13 @@ Operation = Callable[..., str | list[str]]
 _NHWC = (0, 3, 1, 2)  # batch, feature, then the spatial axes, as JAX writes convolution layouts
 
 
+def aval(atom: Any) -> ShapedArray:
+    """The shape and the dtype of an operand or a result of an equation."""
+    return atom.aval
+
+
 def _shape(eqn: JaxprEqn, operand: int = 0) -> tuple[Dimension, ...]:
-    return eqn.invars[operand].aval.shape
+    return aval(eqn.invars[operand]).shape
 
 
 def _node(op_type: str) -> Operation:
@@ -61,36 +68,36 @@ def _square(graph: Graph, eqn: JaxprEqn, x: str) -> str:
 def _dimension_as_number(graph: Graph, eqn: JaxprEqn) -> str:
     """What the mean over an axis of open size divides by."""
     number = graph.add("Squeeze", graph.shape([eqn.params["dim"]]))
-    dtype = helper.np_dtype_to_tensor_dtype(np.dtype(eqn.outvars[0].aval.dtype))
+    dtype = helper.np_dtype_to_tensor_dtype(np.dtype(aval(eqn.outvars[0]).dtype))
     return graph.add("Cast", number, to=dtype)
 
 
 def _exponential_minus_one(graph: Graph, eqn: JaxprEqn, x: str) -> str:
-    one = graph.constant(np.array(1, eqn.invars[0].aval.dtype))
+    one = graph.constant(np.array(1, aval(eqn.invars[0]).dtype))
     return graph.add("Sub", graph.add("Exp", x), one)
 
 
 def _logarithm_of_one_plus(graph: Graph, eqn: JaxprEqn, x: str) -> str:
-    one = graph.constant(np.array(1, eqn.invars[0].aval.dtype))
+    one = graph.constant(np.array(1, aval(eqn.invars[0]).dtype))
     return graph.add("Log", graph.add("Add", x, one))
 
 
 def _integer_power(graph: Graph, eqn: JaxprEqn, x: str) -> str:
-    exponent = np.array(eqn.params["y"], eqn.invars[0].aval.dtype)
+    exponent = np.array(eqn.params["y"], aval(eqn.invars[0]).dtype)
     return graph.add("Pow", x, graph.constant(exponent))
 
 
 def _round(graph: Graph, eqn: JaxprEqn, x: str) -> str:
     if eqn.params["rounding_method"] == lax.RoundingMethod.TO_NEAREST_EVEN:
         return graph.add("Round", x)
-    half = graph.constant(np.array(0.5, eqn.invars[0].aval.dtype))
+    half = graph.constant(np.array(0.5, aval(eqn.invars[0]).dtype))
     magnitude = graph.add("Floor", graph.add("Add", graph.add("Abs", x), half))
     return graph.add("Mul", graph.add("Sign", x), magnitude)
 
 
 def _cast(graph: Graph, eqn: JaxprEqn, x: str) -> str:
     dtype = np.dtype(eqn.params["new_dtype"])
-    if dtype == eqn.invars[0].aval.dtype:
+    if dtype == aval(eqn.invars[0]).dtype:
         return x
     return graph.add("Cast", x, to=helper.np_dtype_to_tensor_dtype(dtype))
 
@@ -100,17 +107,17 @@ def _clamp(graph: Graph, eqn: JaxprEqn, low: str, x: str, high: str) -> str:
 
 
 def _select(graph: Graph, eqn: JaxprEqn, which: str, *cases: str) -> str:
-    if eqn.invars[0].aval.dtype != bool or len(cases) != 2:
+    if aval(eqn.invars[0]).dtype != bool or len(cases) != 2:
         raise UserError("ONNX selects between two arrays only (jnp.where); lax.select_n has more")
     return graph.add("Where", which, cases[1], cases[0])
 
 
 def _reshape(graph: Graph, eqn: JaxprEqn, x: str) -> str:
-    return graph.reshape(x, _shape(eqn), eqn.outvars[0].aval.shape)
+    return graph.reshape(x, _shape(eqn), aval(eqn.outvars[0]).shape)
 
 
 def _broadcast(graph: Graph, eqn: JaxprEqn, x: str) -> str:
-    before, after = _shape(eqn), eqn.outvars[0].aval.shape
+    before, after = _shape(eqn), aval(eqn.outvars[0]).shape
     aligned = [1] * len(after)
     for axis, dimension in zip(eqn.params["broadcast_dimensions"], before, strict=True):
         aligned[axis] = dimension
@@ -154,7 +161,7 @@ def _gather(graph: Graph, eqn: JaxprEqn, x: str, indices: str) -> str:
         starts[axis] = int(start)
     ends = [start + size for start, size in zip(starts, sizes, strict=True)]
     x = _cut(graph, x, shape, starts, ends, [1] * len(shape))
-    return graph.reshape(x, sizes, eqn.outvars[0].aval.shape)
+    return graph.reshape(x, sizes, aval(eqn.outvars[0]).shape)
 
 
 def _cut(
@@ -184,39 +191,37 @@ def _sliced(graph: Graph, x: str, cuts: Sequence[tuple[int, int, int, int]]) -> 
     """cuts: (axis, start, end, step), in stored axes."""
     if not cuts:
         return x
-    axes, starts, ends, steps = (graph.constant(column) for column in np.int64(cuts).T)
+    axes, starts, ends, steps = (graph.constant(column) for column in np.array(cuts, np.int64).T)
     return graph.add("Slice", x, starts, ends, axes, steps)
 
 
 def _split(graph: Graph, eqn: JaxprEqn, x: str) -> list[str]:
     sizes = eqn.params["sizes"]
     axis = stored_axis(eqn.params["axis"], len(_shape(eqn)))
-    lengths = graph.constant(np.int64(sizes))
+    lengths = graph.constant(np.array(sizes, np.int64))
     return graph.add_with_outputs("Split", len(sizes), x, lengths, axis=axis)
 
 
 def _concatenate(graph: Graph, eqn: JaxprEqn, *parts: str) -> str:
     # jnp.pad joins empty arrays too, which not every runtime accepts.
     axis = eqn.params["dimension"]
-    parts = [part for i, part in enumerate(parts) if _shape(eqn, i)[axis] != 0]
-    if len(parts) == 1:
-        return parts[0]
-    return graph.add("Concat", *parts, axis=stored_axis(axis, len(_shape(eqn))))
+    filled = [part for i, part in enumerate(parts) if _shape(eqn, i)[axis] != 0]
+    if len(filled) == 1:
+        return filled[0]
+    return graph.add("Concat", *filled, axis=stored_axis(axis, len(_shape(eqn))))
 
 
 def _stack(graph: Graph, eqn: JaxprEqn, *parts: str) -> str:
     shape = list(_shape(eqn))
     axis = eqn.params["axis"]
     row = [*shape[:axis], 1, *shape[axis:]]
-    parts = [graph.reshape(part, shape, row) for part in parts]
-    return graph.add("Concat", *parts, axis=stored_axis(axis, len(row)))
+    rows = [graph.reshape(part, shape, row) for part in parts]
+    return graph.add("Concat", *rows, axis=stored_axis(axis, len(row)))
 
 
 def _tile(graph: Graph, eqn: JaxprEqn, x: str) -> str:
     repeats = eqn.params["reps"]
-    return graph.add(
-        "Tile", x, graph.constant(np.int64([repeats[a] for a in stored_order(len(repeats))]))
-    )
+    return graph.add("Tile", x, graph.constant([repeats[a] for a in stored_order(len(repeats))]))
 
 
 def _pad(graph: Graph, eqn: JaxprEqn, x: str, value: str) -> str:
@@ -227,7 +232,7 @@ def _pad(graph: Graph, eqn: JaxprEqn, x: str, value: str) -> str:
     amounts = [widths[a][0] for a in order] + [widths[a][1] for a in order]
     if not any(amounts):
         return x
-    return graph.add("Pad", x, graph.constant(np.int64(amounts)), value, mode="constant")
+    return graph.add("Pad", x, graph.constant(np.array(amounts, np.int64)), value, mode="constant")
 
 
 def _reduce(op_type: str) -> Operation:
@@ -235,7 +240,7 @@ def _reduce(op_type: str) -> Operation:
         rank, axes = len(_shape(eqn)), eqn.params["axes"]
         if not axes:
             return x
-        stored = graph.constant(np.int64([stored_axis(axis, rank) for axis in axes]))
+        stored = graph.constant([stored_axis(axis, rank) for axis in axes])
         left = [axis for axis in range(rank) if axis not in axes]
         reduced = graph.add(op_type, x, stored, keepdims=0)
         have = [axis for axis in stored_order(rank) if axis not in axes]
@@ -273,7 +278,7 @@ def convolution(
     *bias: str,
     order: Sequence[int],
     group: int = 1,
-    **attributes: object,
+    **attributes: Any,
 ) -> str:
     """A Conv; `order` says which of the kernel's axes are ONNX's output, input, row and column."""
     if kernel in graph.known:

@@ -26,7 +26,7 @@ def to_stablehlo(
     specs: shapes and dtypes of its arguments; dimensions may be symbolic (`jax.export`). Arrays
     that the function closes over become constants of the program.
     """
-    return export.export(jax.jit(function), platforms=platforms)(*specs).serialize()
+    return bytes(export.export(jax.jit(function), platforms=platforms)(*specs).serialize())
 
 
 def load_stablehlo(data: bytes) -> Callable:

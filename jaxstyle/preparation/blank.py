@@ -43,7 +43,7 @@ def fading(contrasts: np.ndarray, shots: np.ndarray, rate: Fraction) -> np.ndarr
     result = empty.copy()
     span = max(1, round(_LONGEST_FADE * rate))
     edges = np.flatnonzero(np.diff(empty.astype(np.int8)))
-    for edge in edges:
+    for edge in edges.tolist():
         if empty[edge]:
             ahead = np.arange(edge + 1, min(edge + 1 + span, len(empty)))
         else:

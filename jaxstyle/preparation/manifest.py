@@ -41,7 +41,7 @@ def manifest(
     dropped: collections.Counter[str] = collections.Counter()
     for film in films:
         reason = skip_reason(film, records)
-        if reason:
+        if reason or film.name is None:
             skipped.append({"path": str(film.path), "sha256": film.sha256, "reason": reason})
             continue
         record = records[film.name]
@@ -71,7 +71,9 @@ def skip_reason(film: NamedFilm, records: Mapping[str, Mapping[str, Any]]) -> st
     """Why a film gives nothing, in a line; None if it was prepared."""
     if film.copy_of:
         return f"{film.path} has the same content as {film.copy_of}"
-    return film.error or records[film.name].get("error")
+    if film.error or film.name is None:
+        return film.error
+    return records[film.name].get("error")
 
 
 def as_json(content: Mapping[str, Any]) -> bytes:

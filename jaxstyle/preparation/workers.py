@@ -19,7 +19,7 @@ from jaxstyle.preparation.results import Results
 
 _POLL_SECONDS = 0.5
 
-_frames_done: Synchronized | None = None
+_frames_done: Synchronized
 """In a worker: how many frames all of them have done."""
 
 
@@ -80,7 +80,9 @@ def _begin_worker(frames_done: Synchronized) -> None:
 
 def _end_with_parent() -> None:
     """So that a first process that was killed leaves none behind that wait for ever."""
-    multiprocessing.parent_process().join()
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
     os._exit(1)
 
 

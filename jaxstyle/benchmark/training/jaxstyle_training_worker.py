@@ -1,13 +1,14 @@
 """The worker that takes jaxstyle's own training steps, run as a module."""
 
 import functools
+from typing import Any
 
 import jax
 import numpy as np
 
 import jaxstyle
 from jaxstyle.benchmark.training.recipes import PARTS, arrays_of, random_features, recipe_config
-from jaxstyle.benchmark.workers.jaxstyle_worker import peak_bytes
+from jaxstyle.benchmark.workers.jaxstyle_worker import flop_count, peak_bytes
 from jaxstyle.benchmark.workers.serve import Contestant, serve
 from jaxstyle.training import sharding, steps
 from jaxstyle.training.networks import build_networks
@@ -26,12 +27,14 @@ def prepare(order: dict, frames: np.ndarray) -> Contestant:
     pretrained = sharding.replicate(random_features(networks), mesh)
     init = functools.partial(steps.init_state, networks, config)
     state = jax.jit(init, out_shardings=sharding.replicated(mesh))(jax.random.key(config.seed))
-    np.savez(order["npz"], **arrays_of(state, pretrained))
+    arrays: dict[str, Any] = {**arrays_of(state, pretrained)}
+    np.savez(order["npz"], **arrays)
     batch = sharding.split_batch(dict(zip(PARTS, frames, strict=True)), mesh)
     step = functools.partial(
         steps.train_step, networks=networks, config=config, updates=steps.updates_at(0, config)
     )
-    lowered = sharding.parallel_step(step, mesh, "jit").lower(state, batch, pretrained)
+    program: Any = sharding.parallel_step(step, mesh, "jit")
+    lowered = program.lower(state, batch, pretrained)
     compiled = lowered.compile()
 
     def run() -> dict[str, jax.Array]:
@@ -51,8 +54,7 @@ def prepare(order: dict, frames: np.ndarray) -> Contestant:
             "parameters": sum(
                 leaf.size for leaf in jax.tree.leaves((state.generator, state.discriminators))
             ),
-            # Of the operations as written, before a backend replaces some by calls it cannot count.
-            "flop": lowered.cost_analysis()["flops"],
+            "flop": flop_count(lowered),
         },
         peak_bytes=lambda: peak_bytes(device),
     )

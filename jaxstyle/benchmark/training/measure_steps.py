@@ -75,8 +75,8 @@ def measure_step(
     }
 
 
-def _result(contestant: Contestant, own: Contestant, batch: int, gflop: float) -> dict:
-    if contestant.failed is not None:
+def _result(contestant: Contestant, own: Contestant, batch: int, gflop: float | None) -> dict:
+    if contestant.failed is not None or gflop is None:
         return {"failed": contestant.failed}
     losses, wanted = contestant.first_output("device"), own.first_output("device")
     return {

@@ -36,6 +36,8 @@ def recipe_config(name: str, *, image_size: int, batch_size: int) -> FrozenConfi
     if not path.is_file():
         raise UserError(f"there is no {path}: the recipes are in a checkout of jaxstyle only")
     spec = importlib.util.spec_from_file_location(path.stem, path)
+    if spec is None or spec.loader is None:
+        raise UserError(f"{path} is not a Python file")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     config: ConfigDict = module.get_config()

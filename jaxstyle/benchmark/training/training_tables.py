@@ -5,13 +5,15 @@ from collections.abc import Sequence
 from jaxstyle.benchmark.tables import aligned
 from jaxstyle.benchmark.training.measure_steps import ratio_to_best_peer
 
-_HEAD = ("recipe", "size", "batch", "contestant", "ms a step", "min", "p95", "CPU ms")
-_HEAD += ("frames/s", "steps", "first step s", "peak MiB")
+_HEAD = (
+    *("recipe", "size", "batch", "contestant", "ms a step", "min", "p95", "CPU ms"),
+    *("frames/s", "steps", "first step s", "peak MiB"),
+)
 
 
 def steps_table(entries: Sequence[dict]) -> str:
     """A line for each recipe and contestant; milliseconds are the median step's."""
-    rows = [_HEAD]
+    rows: list[tuple[str, ...]] = [_HEAD]
     for entry in entries:
         where = (entry["recipe"], str(entry["image_size"]), str(entry["batch"]))
         for name, contestant in entry["contestants"].items():

@@ -1,8 +1,11 @@
 """The worker of jaxstyle itself, run as a module."""
 
+from collections.abc import Callable
+from typing import Any
+
 import jax
-import jax.numpy as jnp
 import numpy as np
+from jax.typing import DTypeLike
 
 import jaxstyle
 from jaxstyle.benchmark.measured_models import first_condition, style_images
@@ -38,16 +41,21 @@ def prepare(order: dict, frames: np.ndarray) -> Contestant:
             "device": device.device_kind,
             "version": jaxstyle.__version__,
             "parameters": sum(leaf.size for leaf in jax.tree.leaves(used)),
-            # Of the operations as written, before a backend replaces some by calls it cannot count.
-            "flop": apply.lower(parameters, inputs).cost_analysis()["flops"],
+            "flop": flop_count(apply.lower(parameters, inputs)),
         },
         peak_bytes=lambda: peak_bytes(device),
     )
 
 
-def _end_to_end(bundle: Bundle, dtype: jnp.dtype, frames: np.ndarray):
+def _end_to_end(bundle: Bundle, dtype: DTypeLike, frames: np.ndarray) -> Callable[[], np.ndarray]:
     stylizer = Stylizer(bundle, dtype, style_images(bundle))
     return lambda: np.asarray(stylizer(frames))
+
+
+def flop_count(lowered: jax.stages.Lowered) -> float:
+    """Of the operations as written, before a backend replaces some by calls it cannot count."""
+    analysis: Any = lowered.cost_analysis()
+    return analysis["flops"]
 
 
 def peak_bytes(device: jax.Device) -> int:

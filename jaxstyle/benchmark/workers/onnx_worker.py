@@ -30,7 +30,7 @@ def load_openvino(path: str, order: dict) -> Run:
     """A request compiled for latency, which neither copies its inputs nor its output."""
     # Importing it would report that to its vendor, from a process that can outlive this one; it
     # does without where that package is not installed, and None makes it look so.
-    sys.modules["openvino_telemetry"] = None
+    sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
     import openvino
 
     compiled = openvino.Core().compile_model(

@@ -17,7 +17,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 import numpy as np
 
@@ -32,8 +32,8 @@ class Contestant:
     reply to "prepare" tells besides. peak_bytes: the most memory that was in use so far.
     """
 
-    device: Callable[[], object]
-    to_numpy: Callable[[object], np.ndarray]
+    device: Callable[[], Any]
+    to_numpy: Callable[[Any], np.ndarray]
     end_to_end: Callable[[], np.ndarray] | None
     facts: dict
     peak_bytes: Callable[[], int]
@@ -67,7 +67,7 @@ def serve(prepare: Callable[[dict, np.ndarray], Contestant]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     replies = _take_stdout()
     orders = _orders()
-    contestant = None
+    contestant: Contestant | None = None
     while True:
         order = orders.get()
         try:
@@ -76,6 +76,8 @@ def serve(prepare: Callable[[dict, np.ndarray], Contestant]) -> None:
                 start = time.perf_counter()
                 contestant = prepare(order, frames)
                 reply = _first_outputs(contestant, order["output"], start)
+            elif contestant is None:
+                raise ValueError("nothing is prepared to be measured")
             else:
                 reply = _measure(contestant, order["kind"], order["seconds"], order["warm"])
         except Exception as error:
@@ -114,9 +116,12 @@ def _first_outputs(contestant: Contestant, output: str, start: float) -> dict:
 
 def _measure(contestant: Contestant, kind: str, seconds: float, warm: bool) -> dict:
     run = contestant.device if kind == "device" else contestant.end_to_end
+    if run is None:
+        raise ValueError(f"there is no {kind} to be measured")
     if warm:
         run()  # the caches are another contestant's, and the threads asleep
-    times, cpu_times = [], []
+    times: list[float] = []
+    cpu_times: list[float] = []
     while not times or sum(times) < seconds:
         start, cpu_start = time.perf_counter(), time.process_time()
         run()

@@ -142,7 +142,8 @@ def measure_training(
     step: asks for one on a batch and returns its results, which may not be there yet. on: where
     batches come from, for the progress bar.
     """
-    ready, asked = _Readiness(), []
+    ready = _Readiness()
+    asked: list[float] = []
     previous = None
     start = time.perf_counter()
     with _progress(f"training on {on}") as progress:
