@@ -48,6 +48,11 @@ class Content:
         return self.clips[0].truth is not None
 
     @property
+    def truths(self) -> list[np.ndarray]:
+        """The true stylized frames of each clip, uint8 of its shape; [] where they are unknown."""
+        return [clip.truth for clip in self.clips if clip.truth is not None]
+
+    @property
     def moves(self) -> bool:
         """Whether the frames of a clip follow one another in time."""
         return bool(self.clips[0].motions)

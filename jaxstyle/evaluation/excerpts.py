@@ -32,7 +32,7 @@ def excerpt(content: Content, outputs: Sequence[np.ndarray]) -> Excerpt:
     if len(outputs) > 1:
         pictures = [frames[0] for frames in _spread(outputs)]
     else:
-        pictures = _spread(outputs[0])
+        pictures = _spread(list(outputs[0]))
     frames = outputs[0][: _FRAMES if content.moves else 1]
     return Excerpt(*(np.stack([_shrunk(image) for image in x]) for x in (frames, pictures)))
 
@@ -40,7 +40,7 @@ def excerpt(content: Content, outputs: Sequence[np.ndarray]) -> Excerpt:
 def strip(content: Content, excerpts: dict[str, Excerpt]) -> Strip:
     """The excerpts of all contestants, by name, and that of the truth, where it is known."""
     if content.has_truth:
-        truth = excerpt(content, [clip.truth for clip in content.clips])
+        truth = excerpt(content, content.truths)
         excerpts = {**excerpts, TRUTH: truth}
     return Strip(
         content.name,

@@ -67,20 +67,22 @@ def measure(
     _check_shapes(content, outputs)
     instruments = instruments or Instruments()
     everything = compared_frames(content)
-    chosen = _evenly(everything, _COMPARED_FRAMES)
+    chosen = [everything[i] for i in evenly_spaced(len(everything), _COMPARED_FRAMES)]
     shown, given = (
         np.stack([clips[i][k] for i, k in chosen])
         for clips in (outputs, [clip.frames for clip in content.clips])
     )
     metrics: Metrics = dict.fromkeys(METRICS)
     if style is not None:
-        metrics |= _style_metrics(shown, _evenly(style, _COMPARED_FRAMES))
+        some = style[evenly_spaced(len(style), _COMPARED_FRAMES)]
+        metrics |= _style_metrics(shown, some)
     if style is not None and instruments.inception is not None:
         frames = np.stack([outputs[i][k] for i, k in everything])
         metrics |= _inception_metrics(frames, style, instruments.inception)
     metrics |= _content_metrics(shown, given, instruments)
     if content.has_truth:
-        truth = np.stack([content.clips[i].truth[k] for i, k in chosen])
+        truths = content.truths
+        truth = np.stack([truths[i][k] for i, k in chosen])
         metrics["truth_ssim"] = _mean_over_batches(ssim, shown, truth)
         metrics["truth_psnr"] = _mean_over_batches(psnr, shown, truth)
     metrics |= _temporal_metrics(content, outputs)
@@ -167,12 +169,6 @@ def compared_frames(content: Content) -> list[tuple[int, int]]:
     return [(i, k) for i, clip in enumerate(content.clips) for k in range(len(clip.frames))]
 
 
-def _evenly(items: Sequence, most: int) -> Sequence:
-    """At most so many of the items, evenly spaced."""
-    numbers = evenly_spaced(len(items), most)
-    return items[numbers] if isinstance(items, np.ndarray) else [items[i] for i in numbers]
-
-
 def _style_metrics(shown: np.ndarray, style: np.ndarray) -> Metrics:
     squares = _squares_like(style, shown)
     a, b = (jnp.asarray(frames, jnp.float32) / 255 for frames in (squares, style))
@@ -183,16 +179,16 @@ def _style_metrics(shown: np.ndarray, style: np.ndarray) -> Metrics:
 
 
 def _inception_metrics(shown: np.ndarray, style: np.ndarray, parameters: Any) -> Metrics:
-    seen = [inception.activations(parameters, x) for x in (_squares_like(style, shown), style)]
-    smallest, largest = sorted(map(len, seen))
+    a, b = (inception.activations(parameters, x) for x in (_squares_like(style, shown), style))
+    smallest, largest = sorted((len(a), len(b)))
     metrics: Metrics = {}
     if smallest >= _SMALLEST_KID_SET:
         # Whole sets are the only subsets of their size.
         subsets = 1 if smallest == largest <= _KID_SUBSET else _KID_SUBSETS
-        found, _ = kernel_distance(*seen, jax.random.key(0), subsets, _KID_SUBSET)
+        found, _ = kernel_distance(a, b, jax.random.key(0), subsets, _KID_SUBSET)
         metrics["kid"] = found
     if smallest >= SMALLEST_SET:
-        metrics["fid"] = frechet_distance(*seen)
+        metrics["fid"] = frechet_distance(a, b)
     return metrics
 
 
@@ -222,7 +218,8 @@ def _lpips(
     b: jax.Array,
 ) -> jax.Array:
     seen = (network.apply(parameters, 2 * x - 1, LPIPS_LAYERS) for x in (a, b))
-    return lpips(*([maps[layer] for layer in LPIPS_LAYERS] for maps in seen), heads)
+    features, reference = ([maps[layer] for layer in LPIPS_LAYERS] for maps in seen)
+    return lpips(features, reference, heads)
 
 
 def _ssim_of_luma(a: jax.Array, b: jax.Array) -> jax.Array:
@@ -251,7 +248,7 @@ def _root_mean_square(values: Sequence[float | None]) -> float | None:
 
 
 def _judged(judge: FrameJudge, shown: np.ndarray, given: np.ndarray) -> float | None:
-    numbers = _evenly(range(len(shown)), _JUDGED_FRAMES)
+    numbers = evenly_spaced(len(shown), _JUDGED_FRAMES)
     return float(np.mean([judge.score(shown[i], given[i]) for i in numbers]))
 
 

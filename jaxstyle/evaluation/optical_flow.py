@@ -7,6 +7,8 @@ and over eight. A single clip may be 20 % off, and more where fast motion makes 
 on much of the picture. All contestants must be measured along the same estimate, the input's.
 """
 
+from typing import Any
+
 import cv2
 import numpy as np
 
@@ -56,7 +58,8 @@ def film_motion(frames: np.ndarray, span: int, pairs: int | None = None) -> Moti
     first = first_frames(len(frames), span, pairs)
     flow = np.empty((len(first), height, width, 2), np.float32)
     visible = np.empty((len(first), height, width), bool)
-    search = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    # Its type stubs know no None for a flow to start from.
+    search: Any = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     for i, t in enumerate(first):
         frame, later = (cv2.cvtColor(frames[k], cv2.COLOR_RGB2GRAY) for k in (t, t + span))
         flow[i] = search.calc(frame, later, None)

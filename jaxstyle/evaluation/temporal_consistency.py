@@ -4,6 +4,8 @@ An output is no steadier than its input, whose noise and changes of light it pas
 figures are read relative to those of the input: see `relative`.
 """
 
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -120,7 +122,7 @@ def _still_change(
     return jnp.mean(jnp.where(still, squares, 0.0)), jnp.mean(still, dtype=jnp.float32)
 
 
-def _over_windows(combine, x: jax.Array) -> jax.Array:
+def _over_windows(combine: Callable[[jax.Array, jax.Array], jax.Array], x: jax.Array) -> jax.Array:
     """Combines each window of [H, W] into its middle; the border is repeated outwards."""
     for axis, size in enumerate(x.shape):
         padding = [(_WINDOW // 2, _WINDOW // 2) if i == axis else (0, 0) for i in (0, 1)]

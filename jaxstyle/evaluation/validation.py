@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Sequence
+from typing import cast
 
 import numpy as np
 from ml_collections import FrozenConfigDict
@@ -44,28 +45,24 @@ class Validation:
         for style, own, one in zip(self.styles, self.own, stylize, strict=True):
             outputs = [_in_batches(one, clip.frames) for clip in self.content.clips]
             found.append(with_relative(measure(self.content, outputs, style), own))
-        return {
-            name: float(np.mean([metrics[name] for metrics in found]))
-            for name, value in found[0].items()
-            if value is not None
-        }
+        return {name: mean for name in found[0] if (mean := _mean(found, name)) is not None}
 
     def sheet(self, stylize: Sequence[Stylize]) -> np.ndarray:
         """A contact sheet: rows of input | output in each style | truth, where it is known."""
         frames = _spread([clip.frames for clip in self.content.clips])
         columns = [frames, *(one(frames) for one in stylize)]
         if self.content.has_truth:
-            columns.append(_spread([clip.truth for clip in self.content.clips]))
+            columns.append(_spread(self.content.truths))
         return contact_sheet(columns)
 
     def told(self, metrics: dict[str, float]) -> str:
         """The figures beside those of the unstylized input, a line each, for people."""
-        own = {name: [one[name] for one in self.own] for name in self.own[0]}
         lines = [f"on {self.content.name}:"]
         for name, value in metrics.items():
-            if name in own:
+            own = _mean(self.own, name)
+            if own is not None:
                 metric = described(name)
-                unstylized = f"(unstylized {np.mean(own[name]):.3g})"
+                unstylized = f"(unstylized {own:.3g})"
                 lines.append(
                     f"  {metric.label:32s} {value:8.3g}  {unstylized}, {metric.better} is better"
                 )
@@ -82,19 +79,25 @@ def open_validation(
     `UserError` for what cannot be opened, and if `config.evaluation.best` cannot be measured there.
     """
     settings = config.evaluation
-    sources = list(style) if isinstance(style, list) else [style]
+    sources = list(style) if isinstance(style, list) else [cast(Source, style)]
     shown = _content(config, content)
     side = min(shown.size)
     if settings.style:
         styles = [open_style(settings.style, size=side, count=settings.count)] * len(sources)
     elif shown.has_truth:
-        styles = [np.stack([clip.truth[0] for clip in shown.clips])]
+        styles = [np.stack([truth[0] for truth in shown.truths])]
     else:
         styles = [squares(source, side, settings.count) for source in sources]
     inputs = [clip.frames for clip in shown.clips]
     own = [measure(shown, inputs, style) for style in styles]
     _check_best(settings.best, own[0])
     return Validation(shown, tuple(styles), tuple(own))
+
+
+def _mean(found: Sequence[Metrics], name: str) -> float | None:
+    """Of the figures that were measured; None if none was."""
+    values = [value for metrics in found if (value := metrics.get(name)) is not None]
+    return float(np.mean(values)) if values else None
 
 
 def is_better(metrics: dict[str, float], best: dict[str, float] | None, by: str) -> bool:

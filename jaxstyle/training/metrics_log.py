@@ -7,6 +7,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import jax
 
@@ -120,7 +121,7 @@ def _drop_lines_after(path: Path, step: int) -> None:
     write_whole(path, "".join(kept).encode())
 
 
-def _open_tensorboard(workdir: str | os.PathLike, first_step: int):
+def _open_tensorboard(workdir: str | os.PathLike, first_step: int) -> Any:
     try:
         from tensorboardX import SummaryWriter
     except ImportError as error:

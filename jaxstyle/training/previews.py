@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import flax.linen as nn
 import jax
@@ -45,10 +45,12 @@ class Previews:
             count = _NOISE_ROWS * _NOISE_COLUMNS
             self._noise = rng.standard_normal((count, generator.latent), np.float32)
             return
+        if content is None:
+            raise ValueError("a generator that stylizes content is shown on some")
         side = max(image_size, 256)
         self._content = _squares(content, side, seed)
         if condition_of(generator) != "styles":
-            self._style = _squares(style, side, seed)
+            self._style = _squares(cast(Source, style), side, seed)
         self._stylize = jax.jit(functools.partial(stylize, generator))
 
     def sheet(self, parameters: Any, stage: int | None = None) -> np.ndarray:

@@ -47,20 +47,19 @@ def open_training_data(
     equal length.
     """
     data = config.data
-    content = _open(config, "content", data.content) if needs_content else None
-    if content is not None and data.key_frames:
+    if not needs_content:
+        return TrainingSources(None, _open_style(config))
+    content = _open(config, "content", data.content)
+    if data.key_frames:
         content = key_frames(content, data.key_frames)
-    if content is not None and data.content_sides:
+    if data.content_sides:
         content = Scaled(content, data.content_sides)
     if data.teacher:
         say(f"teacher: {data.teacher} on {len(content)} frames of the content")
         return TrainingSources(content, _taught(content, config))
-    if data.styles:
-        style = [_open(config, f"styles[{i}]", spec) for i, spec in enumerate(data.styles)]
-    else:
-        style = _open(config, "style", data.style)
     if data.paired:
-        return TrainingSources(*align(content, style))
+        return TrainingSources(*align(content, _open(config, "style", data.style)))
+    style = _open_style(config)
     guides = []
     for guide in data.guides:
         say(f"guide: {guide} on {len(content)} frames of the content")
@@ -121,6 +120,14 @@ def _stem(spec: str) -> str:
     """The last part of a source's name: "paintings" of "art/paintings/*.jpg"."""
     parts = [part for part in Path(spec.partition("?")[0]).parts if "*" not in part]
     return Path(parts[-1]).stem if parts else spec
+
+
+def _open_style(config: FrozenConfigDict) -> Source | list[Source]:
+    """The source of the style, or a list of them where there are several."""
+    styles = config.data.styles
+    if styles:
+        return [_open(config, f"styles[{i}]", spec) for i, spec in enumerate(styles)]
+    return _open(config, "style", config.data.style)
 
 
 def _open(config: FrozenConfigDict, domain: str, spec: str) -> Source:

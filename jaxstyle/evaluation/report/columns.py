@@ -45,14 +45,14 @@ class Column:
         Empty where there are not two to choose from. A partial mean does not compete.
         """
         competing = {
-            name: self.metrics[name]
+            name: value
             for name in among
-            if self.metrics[name] is not None and name not in self.partial
+            if (value := self.metrics[name]) is not None and name not in self.partial
         }
         if self.better is None or len(competing) < 2:
             return set()
         choose = {"lower": min, "higher": max}[self.better]
-        winner = self.text(choose(competing, key=competing.get))
+        winner = self.text(choose(competing, key=competing.__getitem__))
         return {name for name in competing if self.text(name) == winner}
 
 

@@ -77,8 +77,8 @@ def _cells(document: dict, columns: Sequence[Column]) -> dict[str, str]:
     rows = dict.fromkeys((contestant["name"] for contestant in document["contestants"]), "")
     for i, column in enumerate(columns):
         best = column.best(models)
-        measured = [name for name in rows if column.metrics[name] is not None]
-        texts = dict(zip(measured, aligned([column.text(n) for n in measured]), strict=True))
+        measured = {name: text for name in rows if (text := column.text(name)) is not None}
+        texts = dict(zip(measured, aligned(list(measured.values())), strict=True))
         for name in rows:
             text = texts.get(name, _NOT_MEASURED)
             if name in column.partial:

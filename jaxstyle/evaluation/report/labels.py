@@ -1,7 +1,7 @@
 """Names beside the points of a scatter plot, so that they cover neither points nor each other."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -18,8 +18,7 @@ def label_points(panel: Axes, points: Sequence[tuple[float, float, str]], size: 
     Greedy: each name in turn takes the nearest place that is free. The limits and the layout of the
     figure must be final. size: of the letters, in points.
     """
-    figure = panel.get_figure()
-    scale = figure.dpi / 72
+    scale = panel.figure.dpi / 72
     markers = [panel.transData.transform((x, y)) for x, y, _ in points]
     radius = _MARKER_RADIUS * scale
     taken = [Bbox.from_extents(*(at - radius), *(at + radius)) for at in markers]
@@ -40,11 +39,13 @@ def label_points(panel: Axes, points: Sequence[tuple[float, float, str]], size: 
         )
         taken.append(place)
         text.set_position(offset)
-        if distance > _DISTANCES[0]:
+        if distance > _DISTANCES[0] and text.arrow_patch is not None:
             text.arrow_patch.set_alpha(0.5)
 
 
-def _candidates(at: np.ndarray, width: float, height: float, scale: float):
+def _candidates(
+    at: np.ndarray, width: float, height: float, scale: float
+) -> Iterator[tuple[tuple[float, float], float, Bbox]]:
     """Places around a point: the offset in points of the text's lower left, distance, box."""
     for distance in _DISTANCES:
         for k in range(_DIRECTIONS):
@@ -55,7 +56,8 @@ def _candidates(at: np.ndarray, width: float, height: float, scale: float):
             corner = middle - np.array([width, height]) / 2
             lower = at + corner
             upper = lower + np.array([width, height])
-            yield tuple(corner / scale), distance, Bbox.from_extents(*lower, *upper)
+            x, y = corner / scale
+            yield (x, y), distance, Bbox.from_extents(*lower, *upper)
 
 
 def _cost(place: Bbox, taken: Sequence[Bbox], panel: Bbox) -> float:

@@ -4,6 +4,7 @@ import dataclasses
 import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import cv2
 import matplotlib
@@ -127,7 +128,7 @@ def png(image: np.ndarray) -> bytes:
     return _encoded(image, format="PNG")
 
 
-def _encoded(image: np.ndarray, **options) -> bytes:
+def _encoded(image: np.ndarray, **options: Any) -> bytes:
     data = io.BytesIO()
     Image.fromarray(image).save(data, **options)
     return data.getvalue()

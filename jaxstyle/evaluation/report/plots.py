@@ -6,6 +6,7 @@ import math
 import re
 import warnings
 from collections.abc import Callable, Sequence
+from typing import Any, Literal
 
 import matplotlib
 from matplotlib.axes import Axes
@@ -32,7 +33,7 @@ _GREY = "#808080"
 _INK = "#232528"
 _PANEL = (5.4, 4.2)  # inches
 _LABEL_SIZE, _LONGEST_NAME = 9, 24  # points, characters
-_STYLE = {
+_STYLE: dict[Any, Any] = {
     "text.color": _INK,
     "axes.edgecolor": _INK,
     "axes.labelcolor": _INK,
@@ -79,7 +80,7 @@ def plot_svg(plot: Plot) -> str:
     return re.sub(r'<g id="[^"]*"', "<g", svg)
 
 
-def _saved(plot: Plot, **options) -> bytes:
+def _saved(plot: Plot, **options: Any) -> bytes:
     data = io.BytesIO()
     with matplotlib.rc_context(_STYLE | {"svg.hashsalt": plot.name}), warnings.catch_warnings():
         # A name in a script that the font lacks: a browser has it.
@@ -200,7 +201,12 @@ def _axis_label(metric: dict) -> str:
     return f"{metric['label']}{unit}{better}"
 
 
-def _panels(canvas: Figure, panels: dict, size: tuple[float, float], sharey: str = "none"):
+def _panels(
+    canvas: Figure,
+    panels: dict[str, Any],
+    size: tuple[float, float],
+    sharey: Literal["none", "row"] = "none",
+) -> list[tuple[Axes, tuple[str, Any]]]:
     """Pairs of axes and an item of `panels`, two axes in a row."""
     columns = min(2, len(panels))
     rows = math.ceil(len(panels) / columns)
