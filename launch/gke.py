@@ -15,6 +15,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from jaxstyle.arguments import positive_int
 from jaxstyle.errors import UserError, run_command
@@ -194,7 +195,7 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    number = {"type": positive_int, "metavar": "N"}
+    number: dict[str, Any] = {"type": positive_int, "metavar": "N"}
     parser.add_argument("command", nargs="*", help=argparse.SUPPRESS)
     parser.add_argument("--name", required=True, help="of the JobSet")
     parser.add_argument("--image", required=True, help="of the container")

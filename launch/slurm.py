@@ -14,6 +14,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from jaxstyle.arguments import positive_int
 from jaxstyle.errors import UserError, run_command
@@ -243,7 +244,7 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    number = {"type": positive_int, "metavar": "N"}
+    number: dict[str, Any] = {"type": positive_int, "metavar": "N"}
     parser.add_argument("command", nargs="*", help=argparse.SUPPRESS)
     parser.add_argument("--nodes", default=1, help="how many (1)", **number)
     parser.add_argument("--gpus_per_node", help="a process each; without it, no GPUs", **number)

@@ -222,7 +222,7 @@ def _middle(path: str) -> np.ndarray:
 
 
 def _metrics(styles: dict[str, Stylize], held: Held) -> dict[str, float]:
-    metrics = {}
+    metrics: dict[str, float] = {}
     progress = tqdm(styles.items(), desc="measuring", unit="style", disable=None)
     for (style, stylize), art in zip(progress, held.art, strict=True):
         metrics |= measure_style(stylize, held.photos, art, held.clips, style)

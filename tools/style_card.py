@@ -132,9 +132,11 @@ def _overview(bundles: Mapping[Path, Bundle]) -> str:
 def _worst(said: Mapping[str, Any], metrics: Sequence[limits.StyleMetric]) -> str:
     """The highest of the figures with a limit, over styles and clips."""
     found = [(f, v) for _, f, v in limits.rows(said) if f in metrics and f.limit is not None]
-    if any(value is None for _, value in found):
+    known = [(f, v) for f, v in found if v is not None]
+    if len(known) < len(found):
         return "-"
-    return _marked(*max(found, key=lambda pair: pair[1]))
+    metric, highest = max(known, key=lambda pair: pair[1])
+    return _marked(metric, highest)
 
 
 def _marked(metric: limits.StyleMetric, value: float | None) -> str:

@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from tqdm import tqdm
 
@@ -38,7 +38,7 @@ def train_here(runs: Sequence[Run], jobs: int) -> list[Run]:
     shares = [share(slot, jobs) for slot in range(jobs)]
     with StopRequest() as stop, _StepsBar(runs) as bar, contextlib.ExitStack() as cleanup:
         # Only for what goes wrong here, a second Ctrl-C among it; otherwise all have ended by then.
-        cleanup.callback(lambda: [process.kill() for _, process in active.values()])
+        cleanup.callback(_kill_all, active)
         while active or (waiting and not stop.requested):
             if stop.requested:
                 for _, process in active.values():
@@ -66,6 +66,11 @@ def train_here(runs: Sequence[Run], jobs: int) -> list[Run]:
     if stop.requested:
         raise stop.stopped()
     return failed
+
+
+def _kill_all(active: Mapping[int, tuple[Run, TrainingProcess]]) -> None:
+    for _, process in active.values():
+        process.kill()
 
 
 class _StepsBar:

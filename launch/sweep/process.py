@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from jaxstyle.errors import UserError
@@ -61,15 +61,13 @@ class TrainingProcess:
 
     def poll(self) -> int | None:
         """The exit status once it has ended: negative for the signal that killed it."""
-        status = self._process.poll()
-        if status is not None:
-            write_whole(self._workdir / _EXIT_STATUS, str(status).encode())
-        return status
+        return None if self._process.poll() is None else self.wait()
 
     def wait(self) -> int:
         """Waits until it ends; returns the exit status."""
-        self._process.wait()
-        return self.poll()
+        status = self._process.wait()
+        write_whole(self._workdir / _EXIT_STATUS, str(status).encode())
+        return status
 
     def stop(self) -> None:
         """Has it save and end; further calls change nothing."""
@@ -131,7 +129,7 @@ def _take_lock(workdir: Path, patience: float = 0.0) -> int:
 
 
 @contextlib.contextmanager
-def _on_cores(cores: Sequence[int] | None):
+def _on_cores(cores: Sequence[int] | None) -> Iterator[None]:
     """Children that are started meanwhile use these cores only."""
     if cores is None or not hasattr(os, "sched_setaffinity"):
         yield

@@ -40,7 +40,7 @@ def progress_of(run: Run, queued: Mapping[str, str]) -> Progress:
     if is_finished(run):
         return Progress("done", run.config.steps)
     if queued.get(run.name) == "running" or is_locked(run.workdir):
-        last = next(reversed(_metrics(_tail(run.workdir / _METRICS))), {})
+        last: Mapping[str, Any] = next(reversed(_metrics(_tail(run.workdir / _METRICS))), {})
         step = last.get("step", 0)
         pace = last.get("frames_per_second", 0) / run.config.batch_size
         left = (run.config.steps - step) / pace if pace else None

@@ -11,6 +11,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from jaxstyle.errors import UserError
@@ -171,7 +172,7 @@ def aligned(rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(line.rstrip() for line in lines)
 
 
-def _draw_dots(panel, shown: Sequence[Setting], count: int, by: str) -> None:
+def _draw_dots(panel: Axes, shown: Sequence[Setting], count: int, by: str) -> None:
     for y, setting in enumerate(shown):
         panel.plot([setting.mean] * 2, [y - 0.3, y + 0.3], color="#D55E00", linewidth=2, zorder=1)
         for finished in (True, False):

@@ -91,6 +91,8 @@ def _name_text(value: Any) -> str:
 def _read_sweep(config_file: str) -> list[Overrides]:
     path = Path(config_file.partition(":")[0])
     spec = importlib.util.spec_from_file_location("recipe_with_a_sweep", path)
+    if spec is None or spec.loader is None:
+        raise UserError(f"{path} is not a Python file (.py)")
     recipe = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(recipe)
     if not hasattr(recipe, "sweep"):
@@ -147,8 +149,8 @@ def _parse_config(arguments: list[str], overrides: Overrides) -> ConfigDict:
     # As for the command line in jaxstyle.main; the reason may come with all of the config.
     except (flags.Error, LookupError, TypeError, ValueError, AttributeError) as error:
         # Of an AttributeError, ml_collections makes the text by quoting that of a KeyError.
-        is_quoted = isinstance(error.__context__, KeyError)
-        text = str(error.__context__.args[0] if is_quoted else error)
+        quoted = error.__context__
+        text = str(quoted.args[0] if isinstance(quoted, KeyError) else error)
         reason = text.partition(" Other fields present")[0].strip().splitlines()[-1]
         raise UserError(f"sweep() gives {_told(overrides)}, which fails: {reason}") from error
     return parsed.config

@@ -7,8 +7,9 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from jaxstyle.errors import UserError
 from jaxstyle.files.atomic_file import make_folder, write_whole
@@ -57,19 +58,21 @@ class TrainingJob:
 
     def __call__(self) -> None:
         """Trains; ends the program with the command's exit status, unless that is 0."""
-        self._process = TrainingProcess(self._command, self._workdir)
+        process = TrainingProcess(self._command, self._workdir)
+        self._process = process
         # Depending on how Slurm finds a job's processes, the training has it already.
-        signal.signal(signal.SIGTERM, lambda *_: self._process.stop())
-        status = self._process.wait()
+        signal.signal(signal.SIGTERM, lambda *_: process.stop())
+        status = process.wait()
         if status:
             sys.exit(status if status > 0 else 128 - status)
 
-    def checkpoint(self):
+    def checkpoint(self) -> Any:
         """Has the run save; returns what submitit is to run after the requeue."""
         from submitit.helpers import DelayedSubmission
 
-        self._process.stop()
-        self._process.wait_in_signal_handler()
+        if self._process is not None:
+            self._process.stop()
+            self._process.wait_in_signal_handler()
         return DelayedSubmission(TrainingJob(self._command, self._workdir))
 
 
@@ -156,7 +159,7 @@ def _parameters(folder: Path, jobs: int | None, resources: Resources) -> dict:
     return given | {"use_srun": False, "additional_parameters": further}
 
 
-def _numbers(folder: Path) -> Mapping[str, str]:
+def _numbers(folder: Path) -> dict[str, str]:
     """The numbers of the jobs that runs were submitted as, by the names of the runs."""
     try:
         return json.loads((folder / _FOLDER / _JOBS).read_text())

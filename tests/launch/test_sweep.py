@@ -144,6 +144,12 @@ def test_a_sweep_that_cannot_be_run_is_refused(recipe, tmp_path, sweep, said):
     assert "\n" not in str(raised.value)
 
 
+def test_a_sweep_is_read_from_a_python_file_alone(recipe, tmp_path):
+    path = Path(recipe("sweeps.seeds(2)")).rename(tmp_path / "recipe.txt")
+    with pytest.raises(UserError, match=r"recipe\.txt is not a Python file"):
+        plan_runs(str(path), {}, tmp_path)
+
+
 def test_names_are_safe_and_differ_where_overrides_do():
     names = [
         run_name(overrides)
