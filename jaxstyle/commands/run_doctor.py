@@ -15,7 +15,7 @@ from typing import Any
 import jaxstyle
 from jaxstyle.benchmark.machine import describe_machine
 from jaxstyle.commands.cameras_here import cameras_here
-from jaxstyle.extras import MODULES, how_to_install, missing_modules
+from jaxstyle.extras import how_to_install, missing_modules
 from jaxstyle.inference import shipped_styles
 from jaxstyle.media.file_types import CONTAINERS
 
@@ -91,7 +91,7 @@ def findings() -> dict[str, Any]:
         "window": _window(),
         "cache": _cache(CACHE.expanduser()),
         "styles": shipped_styles.names(),
-        "extras": {extra: missing_modules(extra) for extra in MODULES},
+        "extras": {extra: missing_modules(extra) for extra in PURPOSES},
         "broken": broken,
     }
 

@@ -117,12 +117,13 @@ def test_a_stopped_run_leaves_its_cells_and_no_worker(number, status, tmp_path):
     # The second cell would take an hour.
     sizes = "--sizes=32x32,64x64"
     program = (
-        "import sys; from jaxstyle.benchmark import __main__ as command\n"
-        "measure = command.measure_cell\n"
+        "import sys; from jaxstyle.benchmark.__main__ import main\n"
+        "from jaxstyle.commands import run_benchmark\n"
+        "measure = run_benchmark.measure_cell\n"
         "def slow_second(cell, peers, seconds, folder):\n"
         "    return measure(cell, peers, seconds if cell.width == 32 else 3600, folder)\n"
-        "command.measure_cell = slow_second\n"
-        "sys.exit(command.main(sys.argv[1:]))"
+        "run_benchmark.measure_cell = slow_second\n"
+        "sys.exit(main(sys.argv[1:]))"
     )
     arguments = [*QUICK, sizes, f"--out={tmp_path}", "--no_plot"]
     with subprocess.Popen(
