@@ -1,5 +1,6 @@
 """Without the extra `train`: stylizing works, the rest says in one line what it lacks."""
 
+import runpy
 import subprocess
 import sys
 
@@ -95,3 +96,11 @@ def test_a_data_set_of_tfds_is_refused_in_one_line(monkeypatch):
     monkeypatch.setitem(sys.modules, "tensorflow_datasets", None)
     with pytest.raises(UserError, match=r"pip install 'jaxstyle\[train\]'"):
         open_source("tfds:cifar10", size=32)
+
+
+def test_a_sweep_is_refused_in_one_line(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "ml_collections", None)
+    with pytest.raises(SystemExit) as end:
+        runpy.run_module("launch.sweep", run_name="__main__")
+    assert end.value.code == 1
+    assert "pip install 'jaxstyle[train]'" in capsys.readouterr().err
