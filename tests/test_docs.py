@@ -23,7 +23,7 @@ _HEADING = re.compile(r"#{1,6} +(.+)")
 _PATH = re.compile(rf"(?<![\w./-])(?:{FOLDERS})/[a-z0-9_./]*[a-z0-9_](?!\w)")
 _MODULE = re.compile(r"python -m ((?:jaxstyle|launch|tools)[a-z_.]*[a-z_])")
 _SETTING = re.compile(r"--config\.([a-z][\w.]*)=")
-_COMMAND = re.compile(r"\bjaxstyle ([a-z]+(?: [a-z]+\b)*)|\bpython -m [a-z.]+")
+_COMMAND = re.compile(r"(?<!from )\bjaxstyle ([a-z]+(?: [a-z]+\b)*)|\bpython -m [a-z.]+")
 _OPTION = re.compile(r"(?<=\s)(--[a-z]\w*)(?![\w.])")
 
 
@@ -158,6 +158,7 @@ def test_the_checks_find_what_is_wrong(tmp_path):
     assert unknown_names(named) == ["jaxstyle/gone.py", "jaxstyle.gone"]
     assert unknown_names("`--config.losses.warp.weight=1 --config.nosuch=1`") == ["nosuch"]
     called = "jaxstyle data show x --out=y\njaxstyle live \\\n  --model=cel # jaxstyle no"
+    called += "\nfrom jaxstyle import sweeps"
     assert commands_called(called) == [
         ("data show x", ["--out"]),
         ("live", ["--model"]),
