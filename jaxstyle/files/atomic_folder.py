@@ -1,6 +1,5 @@
 """Folders that are complete, and on disk, from the moment they appear, and whose damage shows."""
 
-import contextlib
 import errno
 import hashlib
 import json
@@ -9,6 +8,7 @@ import shutil
 from pathlib import Path
 
 from jaxstyle.errors import UserError
+from jaxstyle.files.atomic_file import flush
 
 # In the folder: {path of each other file: its SHA-256}.
 CHECKSUMS = "sha256.json"
@@ -41,16 +41,25 @@ def publish(partial: Path, folder: Path) -> None:
     sums = {path.relative_to(partial).as_posix(): _sha256(path) for path in files}
     (partial / CHECKSUMS).write_text(json.dumps(sums, indent=2))
     for path in [*partial.rglob("*"), partial]:
-        _flush(path)
-    remove(folder)
+        flush(path)
+    old = _move_aside(folder) if folder.exists() else None
     partial.rename(folder)
-    _flush(folder.parent)
+    flush(folder.parent)
+    if old:
+        shutil.rmtree(old)
 
 
 def remove(folder: Path) -> None:
     """Removes a folder, if it is there. Cut off midway, it leaves nothing of that name."""
     if folder.exists():
-        shutil.rmtree(folder.rename(folder.with_name(f"{folder.name}.old.partial")))
+        old = _move_aside(folder)
+        # Or a power cut could give what is left its name again.
+        flush(folder.parent)
+        shutil.rmtree(old)
+
+
+def _move_aside(folder: Path) -> Path:
+    return folder.rename(folder.with_name(f"{folder.name}.old.partial"))
 
 
 def check_whole(folder: Path) -> bool:
@@ -79,13 +88,3 @@ def check_whole(folder: Path) -> bool:
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _flush(path: Path) -> None:
-    # Windows opens no folders.
-    with contextlib.suppress(PermissionError):
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

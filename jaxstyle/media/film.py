@@ -16,6 +16,7 @@ from typing import Self, cast
 import numpy as np
 
 from jaxstyle.errors import UserError
+from jaxstyle.files.atomic_file import move_whole
 from jaxstyle.media.file_types import CONTAINERS
 from jaxstyle.media.pyav import (
     AVRational,
@@ -326,7 +327,7 @@ class FilmWriter:
             if self._copy:
                 self._copy.finish(end if self._cut else None)
             self._output.close()
-            os.replace(self._partial, self.path)
+            move_whole(self._partial, self.path)
 
     def __enter__(self) -> Self:
         return self

@@ -1,6 +1,5 @@
 """Image files, whole or not at all, with what marks them as stylized."""
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +8,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from jaxstyle.errors import UserError
+from jaxstyle.files.atomic_file import move_whole
 from jaxstyle.media.file_types import SAVE_OPTIONS
 
 _WITH_ALPHA = (".png", ".webp", ".tif", ".tiff")
@@ -40,7 +40,7 @@ def write_image(
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         image.save(partial, **options)
-        os.replace(partial, path)
+        move_whole(partial, path)
     except OSError as error:
         raise UserError(f"cannot write {path}: {error.strerror or error}") from error
     finally:

@@ -22,34 +22,11 @@ import orbax.checkpoint as ocp
 from jax.experimental.multihost_utils import broadcast_one_to_all
 
 from jaxstyle.errors import UserError
-from jaxstyle.files.atomic_file import write_whole
+from jaxstyle.files.atomic_file import make_folder
 from jaxstyle.files.atomic_folder import DamagedError, check_room, check_whole, publish, remove
-from jaxstyle.training.default_config import default_config
 
-# Settings that may change between runs of the same training: they alter what is written, or how
-# fast it goes, but not which numbers come out, rounding aside. (With batch norm, accumulation does
-# change them: then it is part of what fits the device at hand.)
-FREE_SETTINGS = {
-    "log_every",
-    "sample_every",
-    "checkpoint_every",
-    "keep_checkpoints",
-    "tensorboard",
-    "evaluation.every",
-    "evaluation.best",
-    "judge",
-    "licence",
-    "name",
-    "description",
-    "credits",
-    "devices",
-    "parallelism",
-    "accumulation",
-    "data.cache_dir",
-    "data.memory",
-    "data.workers",
-}
-
+# Of the settings, in the workdir and, a copy, in each checkpoint.
+CONFIG = "config.json"
 _NOTHING, _FOUND, _FAILED = range(3)
 
 
@@ -70,10 +47,14 @@ class Checkpoints:
     make the same calls.
     """
 
-    def __init__(self, workdir: str | os.PathLike, keep: int):
-        """Raises `UserError` if the folder cannot be made."""
+    def __init__(self, workdir: str | os.PathLike, keep: int, config: dict[str, Any] | None = None):
+        """config: what each checkpoint gets a copy of; see `saved_config`.
+
+        Raises `UserError` if the folder cannot be made.
+        """
         self._folder = Path(workdir).absolute() / "checkpoints"
         self._keep = keep
+        self._config = config
         self._is_writer = jax.process_index() == 0
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="checkpoint")
         self._pending: tuple[int, Future] | None = None
@@ -92,11 +73,9 @@ class Checkpoints:
         if not self._is_writer:
             return
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise UserError(
-                f"cannot write to {workdir}: {error}; give another --workdir"
-            ) from error
+            make_folder(self._folder)
+        except UserError as error:
+            raise UserError(f"{error}; give another --workdir") from error
         self._remove_leftovers()
 
     def save(self, step: int, state: Any, data_state: Any) -> None:
@@ -172,6 +151,8 @@ class Checkpoints:
                 ),
                 force=True,
             )
+            if self._config is not None:
+                (partial / CONFIG).write_text(json.dumps(self._config, indent=2))
             publish(partial, self._folder / str(step))
             self._drop_old()
         except BaseException:
@@ -285,6 +266,11 @@ def saved_steps(workdir: str | os.PathLike) -> list[int]:
     return _steps_in(Path(workdir) / "checkpoints")
 
 
+def has_checkpoint(workdir: str | os.PathLike) -> bool:
+    """Whether there is a complete checkpoint in the workdir; creates nothing."""
+    return bool(saved_steps(workdir))
+
+
 def _steps_in(folder: Path) -> list[int]:
     # A checkpoint has its bare number as a name only once it is whole.
     return sorted(int(path.name) for path in folder.glob("*") if path.name.isdecimal())
@@ -351,56 +337,3 @@ def _from_first_process(found: Restored | None, like: Any) -> Restored:
     step, data_state = json.loads(told.tobytes())
     leaves = [a.view(s.dtype).reshape(s.shape) for a, s in zip(arrays, shapes, strict=True)]
     return Restored(step, jax.tree.unflatten(structure, leaves), data_state)
-
-
-# ---- The config --------------------------------------------------------------------------------
-
-
-def has_checkpoint(workdir: str | os.PathLike) -> bool:
-    """Whether there is a complete checkpoint in the workdir; creates nothing."""
-    return bool(saved_steps(workdir))
-
-
-def check_config_unchanged(workdir: str | os.PathLike, config: dict[str, Any]) -> None:
-    """Raises `UserError`, naming the first difference, if WORKDIR/config.json is of another run.
-
-    `FREE_SETTINGS` may differ. A setting that there was not yet had what is now its default.
-    """
-    path = Path(workdir) / "config.json"
-    try:
-        found = _flatten(json.loads(path.read_text()))
-    except (OSError, ValueError) as error:
-        raise UserError(f"cannot read {path}: {error}; give another --workdir") from error
-    # As JSON, in which tuples are lists.
-    wanted, default = (
-        _flatten(json.loads(json.dumps(settings)))
-        for settings in (config, default_config().to_dict())
-    )
-    for name in sorted((found.keys() | wanted.keys()) - FREE_SETTINGS):
-        was, is_now = (settings.get(name, default.get(name)) for settings in (found, wanted))
-        if was != is_now:
-            raise UserError(
-                f"{workdir} holds a run with config.{name}={was}, not {is_now}; give that value, "
-                "or another --workdir"
-            )
-
-
-def describe_run(config: dict[str, Any]) -> str:
-    """The settings that a run cannot change midway, as one text."""
-    flat = _flatten(config)
-    return json.dumps({name: flat[name] for name in sorted(flat.keys() - FREE_SETTINGS)})
-
-
-def write_config(workdir: str | os.PathLike, config: dict[str, Any]) -> None:
-    """Writes WORKDIR/config.json, atomically. Raises `UserError` if it cannot."""
-    write_whole(Path(workdir) / "config.json", json.dumps(config, indent=2).encode())
-
-
-def _flatten(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat = {}
-    for key, value in config.items():
-        if isinstance(value, dict):
-            flat |= _flatten(value, f"{prefix}{key}.")
-        else:
-            flat[prefix + key] = value
-    return flat

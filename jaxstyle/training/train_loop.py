@@ -27,19 +27,14 @@ from jaxstyle.models.branches import fold
 from jaxstyle.models.examples import takes_noise
 from jaxstyle.models.growth import standing_statistics
 from jaxstyle.training import distributed, sharding, steps
-from jaxstyle.training.checkpoint import (
-    Checkpoints,
-    check_config_unchanged,
-    describe_run,
-    has_checkpoint,
-    write_config,
-)
+from jaxstyle.training.checkpoint import Checkpoints, has_checkpoint
 from jaxstyle.training.config_checks import check_config
 from jaxstyle.training.metrics_log import MetricsWriter, RecentMetrics
 from jaxstyle.training.networks import build_networks
 from jaxstyle.training.objectives.players import Networks
 from jaxstyle.training.previews import Previews
 from jaxstyle.training.progressive_growing import is_whole, so_far, stage_at
+from jaxstyle.training.saved_config import check_config_unchanged, describe_run, write_config
 from jaxstyle.training.training_data import load_batches, open_training_data, style_names
 
 _MODEL, _BEST = "model.safetensors", "best.safetensors"
@@ -57,10 +52,10 @@ def train(config: ConfigDict, workdir: str | os.PathLike) -> None:
     check_config(config)
     config = FrozenConfigDict(config)
     workdir = Path(workdir)
-    if has_checkpoint(workdir):
-        check_config_unchanged(workdir, config.to_dict())
     is_writer = jax.process_index() == 0
     say = tqdm.write if is_writer else lambda _: None
+    if has_checkpoint(workdir):
+        check_config_unchanged(workdir, config.to_dict(), say)
 
     # ---- Devices -----------------------------------------------------------------------------
     mesh = sharding.make_mesh(config.devices, config.batch_size, config.accumulation)
@@ -93,7 +88,7 @@ def train(config: ConfigDict, workdir: str | os.PathLike) -> None:
     )
 
     # ---- Restore -----------------------------------------------------------------------------
-    checkpoints = Checkpoints(workdir, config.keep_checkpoints)
+    checkpoints = Checkpoints(workdir, config.keep_checkpoints, config.to_dict())
     first_step = 0
     if restored := checkpoints.restore(state, say):
         first_step, state, data_state = restored

@@ -17,7 +17,8 @@ from jaxstyle.evaluation import catalogue
 from jaxstyle.files.atomic_file import make_folder, write_whole
 from jaxstyle.interrupt import Stopped
 from jaxstyle.training import config_flag
-from jaxstyle.training.checkpoint import check_config_unchanged, has_checkpoint
+from jaxstyle.training.checkpoint import has_checkpoint
+from jaxstyle.training.saved_config import check_config_unchanged
 from launch.slurm import checked_limit
 from launch.sweep import local, results, slurm
 from launch.sweep.progress import Progress, metrics_of, progress_of

@@ -24,6 +24,24 @@ def test_a_published_folder_takes_its_name_and_is_whole(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["new"]
 
 
+def test_a_folder_is_on_disk_before_it_takes_its_name_and_what_had_it_goes_last(
+    tmp_path, to_disk, inode
+):
+    for old in ([], ["new.old.partial"]):
+        to_disk.clear()
+        publish(fill(tmp_path / "new.partial", "text"), tmp_path / "new")
+        new = tmp_path / "new"
+        parts = {inode(path) for path in (new, *new.rglob("*"))}
+        assert set(to_disk[: len(parts)]) == parts
+        removed = [f"-{name}" for name in old]
+        assert to_disk[len(parts) :] == [*old, "new", inode(tmp_path), *removed]
+
+
+def test_what_is_removed_has_lost_its_name_before(tmp_path, to_disk, inode):
+    remove(fill(tmp_path / "3", "text"))
+    assert to_disk == ["3.old.partial", inode(tmp_path), "-3.old.partial"]
+
+
 def test_damage_is_named(tmp_path):
     publish(fill(tmp_path / "partial", "text"), tmp_path / "new")
     (tmp_path / "new" / "a").write_text("tixt")

@@ -18,9 +18,10 @@ from jaxstyle.errors import UserError
 from jaxstyle.inference.bundle import load_bundle, save_bundle
 from jaxstyle.interrupt import Stopped
 from jaxstyle.training import sharding, steps
-from jaxstyle.training.checkpoint import Checkpoints, write_config
+from jaxstyle.training.checkpoint import Checkpoints
 from jaxstyle.training.metrics_log import MetricsWriter
 from jaxstyle.training.networks import build_networks
+from jaxstyle.training.saved_config import write_config
 from jaxstyle.training.train_loop import train
 
 STEPS = 6
@@ -236,8 +237,13 @@ def test_a_killed_run_goes_on_from_its_last_checkpoint(
     )
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     assert metrics(tmp_path)[-1]["step"] == 5
+    os.truncate(tmp_path / "config.json", 0)  # a copy is in the checkpoint
     train(config, tmp_path)
     assert_same_run(tmp_path, uninterrupted)
+    written, expected = (
+        json.loads((w / "config.json").read_bytes()) for w in (tmp_path, uninterrupted)
+    )
+    assert written == expected
 
 
 def test_a_finished_run_has_nothing_left_to_train(uninterrupted, config, capfd):

@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from jaxstyle.data.scenes.shot import frame
 from jaxstyle.errors import UserError
-from jaxstyle.files.atomic_file import one_process_at_a_time
+from jaxstyle.files.atomic_file import move_whole, one_process_at_a_time
 
 _WORKER = "from jaxstyle.data.scenes.cache import work; work()"
 
@@ -64,7 +64,7 @@ def _render(
         _show_progress(progress, count, title)
         if any(child.wait() for child in children):
             raise RuntimeError("a process that renders scenes failed; its error is printed above")
-        os.replace(partial, path)
+        move_whole(partial, path)
     finally:
         for child in children:
             child.kill()
