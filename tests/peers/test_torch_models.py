@@ -1,17 +1,14 @@
 """The networks in PyTorch are those of `jaxstyle.models`."""
 
 import json
-import os
 import subprocess
-import sys
 
 import jax
 import numpy as np
 import pytest
 
 from jaxstyle.benchmark.measured_models import first_condition, prepare_models
-from jaxstyle.benchmark.worker_processes import PEERS_FOLDER, peer_commands
-from jaxstyle.errors import UserError
+from jaxstyle.benchmark.worker_processes import PEERS_FOLDER
 from jaxstyle.inference.bundle import load_bundle, save_bundle
 
 NAMES = ["tiny", "multistyle", "animegan2", "animegan3", "resnet", "microast", "aligned"]
@@ -46,13 +43,8 @@ def networks(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def painted(networks, tmp_path_factory):
+def painted(peer_python, networks, tmp_path_factory):
     """What PyTorch makes of `FRAMES`, by the network's name."""
-    interpreters = [os.environ.get("JAXSTYLE_PEER_PYTHON", sys.executable), sys.executable]
-    try:
-        python = peer_commands(["torch"], interpreters)["torch"][0]
-    except UserError:
-        pytest.skip("PyTorch is not installed; JAXSTYLE_PEER_PYTHON may name where")
     folder = tmp_path_factory.mktemp("painted")
     np.save(folder / "frames.npy", FRAMES)
     orders = [
@@ -60,7 +52,7 @@ def painted(networks, tmp_path_factory):
         for name, model in networks.items()
     ]
     arguments = [str(PEERS_FOLDER), str(folder / "frames.npy"), json.dumps(orders)]
-    subprocess.run([python, "-c", PROGRAM, *arguments], check=True)
+    subprocess.run([peer_python, "-c", PROGRAM, *arguments], check=True)
     return {name: np.load(folder / f"{name}.npy") for name in networks}
 
 

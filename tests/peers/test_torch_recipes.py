@@ -2,9 +2,7 @@
 
 import functools
 import json
-import os
 import subprocess
-import sys
 
 import jax
 import jax.numpy as jnp
@@ -19,8 +17,7 @@ from jaxstyle.benchmark.training.recipes import (
     recipe_config,
     scene_batch,
 )
-from jaxstyle.benchmark.worker_processes import PEERS_FOLDER, TRAINING_PEERS, peer_commands
-from jaxstyle.errors import UserError
+from jaxstyle.benchmark.worker_processes import PEERS_FOLDER
 from jaxstyle.training import steps
 from jaxstyle.training.networks import build_networks
 
@@ -119,15 +116,6 @@ print(json.dumps({"figures": figures, "apart": apart}))
 """
 
 
-@pytest.fixture(scope="module")
-def python():
-    interpreters = [os.environ.get("JAXSTYLE_PEER_PYTHON", sys.executable), sys.executable]
-    try:
-        return peer_commands(["torch"], interpreters, TRAINING_PEERS)["torch"][0]
-    except UserError:
-        pytest.skip("PyTorch is not installed; JAXSTYLE_PEER_PYTHON may name where")
-
-
 def fixed_draws(size):
     rng = np.random.default_rng(0)
     shapes = {"flow_grid": (4, 4, 2), "noise": (size, size, 3), "directions": (3, 32)}
@@ -192,7 +180,9 @@ def nowhere_zero(tree, key):
 
 @pytest.mark.usefixtures("quick_compilation")
 @pytest.mark.parametrize("recipe", RECIPES)
-def test_a_step_in_pytorch_comes_to_what_jaxstyle_comes_to(recipe, python, hand_over, tmp_path):
+def test_a_step_in_pytorch_comes_to_what_jaxstyle_comes_to(
+    recipe, peer_python, hand_over, tmp_path
+):
     size = SIZES[recipe]
     config = recipe_config(recipe, image_size=size, batch_size=BATCH)
     networks = build_networks(config)
@@ -225,7 +215,7 @@ def test_a_step_in_pytorch_comes_to_what_jaxstyle_comes_to(recipe, python, hand_
     for name, arrays in trees.items():
         order[name] = str(tmp_path / f"{name}.npz")
         np.savez(order[name], **arrays)
-    command = [python, "-c", PROGRAM, str(PEERS_FOLDER), json.dumps(order)]
+    command = [peer_python, "-c", PROGRAM, str(PEERS_FOLDER), json.dumps(order)]
     reply = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
 
     for found, wanted in zip(reply["figures"], metrics, strict=True):
