@@ -32,6 +32,11 @@ def test_what_the_light_commands_do_can_be_imported():
     assert done.returncode == 0, done.stderr
 
 
+def test_evaluating_needs_matplotlib_and_no_more():
+    done = light("del sys.modules['matplotlib']\nimport jaxstyle.commands.run_evaluate")
+    assert done.returncode == 0, done.stderr
+
+
 def test_a_photo_is_stylized(tmp_path):
     photo = np.random.default_rng(0).integers(0, 256, (16, 24, 3), np.uint8)
     Image.fromarray(photo).save(tmp_path / "photo.png")

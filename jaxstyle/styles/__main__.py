@@ -23,7 +23,9 @@ examples:
 
 def main(argv: Sequence[str] | None = None, prog: str = "python -m jaxstyle.styles") -> int:
     """Runs the command; returns its exit status."""
-    return run_command(_run, _parser(prog).parse_args(argv), interrupted="nothing is written")
+    args = _parser(prog).parse_args(argv)
+    args.prog = prog
+    return run_command(_run, args, interrupted="nothing is written")
 
 
 def _run(args: argparse.Namespace) -> None:
