@@ -143,7 +143,7 @@ def train_step(
     if axis:
         index += len(index) * jax.lax.axis_index(axis)
     images = _augment(batch, index, augment_key, networks, config)
-    options = {}
+    options: dict[str, Any] = {}
     if updates.stage is not None:  # networks that grow
         state, images, options = enter_stage(updates.stage, state, images, networks, config)
     fraction = state.step.astype(jnp.float32) / config.steps

@@ -267,7 +267,7 @@ TERMS = (
     Term("cycle", _cycle, "content", needs=("content", "cycle")),
     Term("identity", _identity, "content", needs=("content", "one style")),
     Term("color", _color, "content", needs=("content",)),
-    Term("total_variation", _total_variation, "content"),
+    Term("total_variation", _total_variation),
     Term("palette", Comparison(_palettes, _palette_distance), "style"),
     Term("patches", Comparison(_pictures, _patch_distance), "style"),
     Term("gram", _gram, "style", layers=_layers),

@@ -287,6 +287,24 @@ def test_content_and_style_weights_multiply_their_terms():
     assert weights["warp"] == 4.0
 
 
+def test_which_terms_hold_on_to_the_content_and_which_ask_for_the_style():
+    on = {f"losses.{term.entry or term.name}.weight": 1.0 for term in generator.TERMS}
+    both = weights_of(generator, config_with(**on), fraction=1.0)
+
+    def multiplied_by(knob):
+        weights = weights_of(generator, config_with(**on, **{knob: 2.0}), fraction=1.0)
+        return {name for name in both if weights[name] == 2 * both[name]}
+
+    assert multiplied_by("content_weight") == {
+        *("patch_nce", "perceptual", "lpips", "cycle", "identity", "color"),
+        *("support/perceptual", "support/color"),
+    }
+    assert multiplied_by("style_weight") == {
+        *("adversarial", "palette", "patches", "gram", "statistics", "style_contrast"),
+        *("support/adversarial", "support/gram"),
+    }
+
+
 def test_a_discriminators_penalty_has_its_own_schedule_and_not_that_of_what_it_judges():
     """AnimeGANv3's second discriminator, whose terms are otherwise scheduled with its tail's."""
     config = config_with(
