@@ -11,7 +11,7 @@ import pytest
 from jaxstyle.data.scenes import RENDERINGS, Scenes, clip
 from jaxstyle.data.scenes.colors import cel_colour
 from jaxstyle.data.scenes.render import LEVELS
-from jaxstyle.data.scenes.shot import Shot
+from jaxstyle.data.scenes.shot import VERSION, Shot
 from jaxstyle.errors import UserError
 
 ROOT = Path(__file__).parents[2]
@@ -59,6 +59,24 @@ def test_a_seed_gives_the_same_pixels_in_another_process(rendering):
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == hashlib.sha256(frame.tobytes()).hexdigest()
+
+
+@pytest.mark.parametrize(
+    ("rendering", "expected"),
+    [
+        ("photo", "b4fc9470527849b7905b8b56ac9256a3595542d884e56f1b43374efd02a3dde3"),
+        ("cel", "6249a3a4c84e630971f5fb8cfc26297c606eda494906caea43ad4e40e9f85e97"),
+    ],
+)
+def test_every_machine_draws_the_very_same_pixels(rendering, expected):
+    """If they changed on purpose, `shot.VERSION` goes up, and this with it.
+
+    Nothing is rounded where processors disagree: OpenCV's code for SSE3 to AVX-512, with and
+    without Intel's IPP, NumPy's for x86-64-v2 to v4, and OpenBLAS's gave one hash for 200 frames.
+    """
+    assert VERSION == 1
+    frames = b"".join(frame.tobytes() for frame in Scenes(rendering, 12, (64, 96)))
+    assert hashlib.sha256(frames).hexdigest() == expected
 
 
 def test_seeds_give_different_scenes_and_light():
