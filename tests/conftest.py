@@ -16,12 +16,17 @@ os.environ["XLA_FLAGS"] = " ".join(
 ).strip()
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 
+import hypothesis
 import jax
 import pytest
 from jax.experimental.compilation_cache import compilation_cache
 
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
+
+# The same examples on every machine and day: what fails once fails again.
+hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=None, max_examples=60)
+hypothesis.settings.load_profile("repeatable")
 
 # Each may take 4 GB of memory.
 MOST_PROCESSES = 4

@@ -55,7 +55,8 @@ def buckets(size: Size, stride: int) -> list[Size]:
     """
     sizes: list[Size] = []
     for scale in (1.0, 0.707, 0.5, 0.354):
-        width, height = (-(-round(length * scale) // stride) * stride for length in size)
+        shrunk = (max(1, round(length * scale)) for length in size)
+        width, height = (-(-length // stride) * stride for length in shrunk)
         if (width, height) not in sizes:
             sizes.append((width, height))
     return sizes

@@ -222,7 +222,7 @@ def _check_schedule(name: str, schedule: Any) -> None:
         [float(multiplier) for _, multiplier in schedule]
     except (TypeError, ValueError):
         at = []
-    if not at or at != sorted(at) or at[0] < 0 or at[-1] > 1:
+    if not at or at != sorted(at) or not all(0 <= fraction <= 1 for fraction in at):
         raise UserError(
             f"the schedule of {name} is {schedule}; it should be ((fraction of the run, "
             "multiplier), ...) with rising fractions in [0, 1]"

@@ -2,11 +2,14 @@
 
 import hashlib
 import io
+import urllib.parse
 import urllib.request
 import urllib.response
 from email.message import Message
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from jaxstyle.errors import UserError
 from jaxstyle.files.download import downloaded, file_name
@@ -22,6 +25,23 @@ from jaxstyle.files.download import downloaded, file_name
 )
 def test_a_file_is_called_as_the_last_part_of_its_url(url, name):
     assert file_name(url) == name
+
+
+NAMES = st.text(st.sampled_from("aZ0é日😀%+&=;:?#. ~\\\n"), min_size=1)
+
+
+@given(NAMES.filter(lambda name: name != "."))
+def test_any_name_survives_a_url(name):
+    assert file_name(f"https://a.org/b/{urllib.parse.quote(name, safe='')}?c=d/e#f/g") == name
+
+
+@given(st.text(st.sampled_from("/\\.%2Ff:?#;@[]ab\0 ")))
+def test_no_url_names_a_file_in_another_folder(rest):
+    try:
+        name = file_name(f"https://a.org/{rest}")
+    except ValueError:
+        return
+    assert "/" not in name
 
 
 @pytest.mark.parametrize(

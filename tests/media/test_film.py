@@ -1,10 +1,13 @@
 import hashlib
+import tempfile
 from fractions import Fraction
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from jaxstyle.errors import UserError
 from jaxstyle.media.film import Color, FilmReader, FilmWriter, Frame
@@ -330,3 +333,26 @@ def test_names_with_a_colon_are_files_and_no_protocols(tmp_path, monkeypatch):
         write_film("Naruto:02.mp4", film, copy_from="Naruto:01.mp4", **clock)
     with FilmReader("Naruto:02.mp4") as film:
         assert len(list(film)) == 25
+
+
+@given(
+    st.integers(0, 10_000),
+    st.lists(st.tuples(st.integers(-5, 4000), st.integers(1, 4000)), min_size=1, max_size=6),
+)
+@settings(max_examples=20)
+def test_any_times_are_kept_but_for_those_that_do_not_rise(start, steps):
+    """Steps and durations, in units of a clock of 90 kHz."""
+    times = start + np.cumsum([0, *(step for step, _ in steps[:-1])]).clip(-start)
+    frames = [
+        Frame(picture(i, 16, 16), int(time), duration)
+        for i, (time, (_, duration)) in enumerate(zip(times, steps, strict=True))
+    ]
+    expected = [frames[0].pts]
+    for frame in frames[1:]:
+        expected.append(max(frame.pts, expected[-1] + 1))
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "a.mp4"
+        write_film(path, frames, time_base=Fraction(1, 90000), rate=Fraction(30))
+        with FilmReader(path) as film:
+            found = [frame.pts * film.time_base for frame in film]
+    assert found == [Fraction(time, 90000) for time in expected]

@@ -2,8 +2,10 @@ import itertools
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from jaxstyle.realtime.letterbox import buckets, fitted, mirrored_into
+from jaxstyle.realtime.letterbox import buckets, fitted, letterboxed, mirrored_into
 
 
 def ramp(height, width):
@@ -53,3 +55,59 @@ def test_buckets_shrink_by_half_the_work_and_suit_the_stride():
         assert 0.4 < smaller_width * smaller_height / (width * height) < 0.6
     assert all(length % 4 == 0 for size in sizes for length in size)
     assert buckets((4, 4), 4) == [(4, 4)]
+
+
+# ---- Laws of any size ----------------------------------------------------------------------------
+
+
+def sizes(most):
+    return st.tuples(st.integers(1, most), st.integers(1, most))
+
+
+@given(sizes(10_000), sizes(10_000))
+def test_what_is_fitted_fits_and_is_as_large_as_its_shape_allows(size, bucket):
+    width, height = fitted(size, bucket)
+    scale = min(1, bucket[0] / size[0], bucket[1] / size[1])
+    assert 1 <= width <= min(bucket[0], size[0])
+    assert 1 <= height <= min(bucket[1], size[1])
+    for length, exact in ((width, size[0] * scale), (height, size[1] * scale)):
+        assert length == 1 or abs(length - exact) <= 0.5 + 1e-6
+    assert fitted((width, height), bucket) == (width, height)
+
+
+@given(sizes(24), sizes(24))
+def test_a_bucket_is_filled_by_mirrors_however_small_the_picture(size, bucket):
+    rgb = np.random.default_rng(0).integers(0, 256, (size[1], size[0], 3), np.uint8)
+    result, (width, height) = mirrored_into(rgb, bucket)
+    assert (width, height) == fitted(size, bucket)
+    within = result[:height, :width]
+    if (width, height) == size:
+        np.testing.assert_array_equal(within, rgb)
+    border = ((0, bucket[1] - height), (0, bucket[0] - width), (0, 0))
+    np.testing.assert_array_equal(result, np.pad(within, border, mode="symmetric"))
+
+
+@given(sizes(40), sizes(40))
+def test_a_letterbox_holds_the_whole_picture_in_its_middle(size, box):
+    white = np.full((size[1], size[0], 3), 255, np.uint8)
+    result = letterboxed(white, box)
+    assert result.shape == (box[1], box[0], 3)
+    assert set(np.unique(result)) <= {0, 255}
+    scale = min(box[0] / size[0], box[1] / size[1])
+    for axis in (0, 1):
+        lit = np.flatnonzero(result.any(axis=(1 - axis, 2)))
+        before, after = lit[0], box[1 - axis] - 1 - lit[-1]
+        assert len(lit) == lit[-1] - lit[0] + 1
+        assert 0 <= after - before <= 1
+        assert len(lit) == 1 or abs(len(lit) - size[1 - axis] * scale) <= 0.5 + 1e-6
+
+
+@given(sizes(5000), st.integers(1, 64))
+def test_buckets_are_multiples_of_the_stride_that_get_smaller(size, stride):
+    found = buckets(size, stride)
+    assert all(length > 0 and length % stride == 0 for bucket in found for length in bucket)
+    assert all(0 <= b - length < stride for b, length in zip(found[0], size, strict=True))
+    for larger, smaller in itertools.pairwise(found):
+        assert smaller != larger
+        assert smaller[0] <= larger[0]
+        assert smaller[1] <= larger[1]

@@ -1,5 +1,9 @@
+import itertools
+
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from jaxstyle.errors import UserError
 from jaxstyle.realtime.strength import StrengthCurve, parse_strength
@@ -36,3 +40,32 @@ def test_what_is_neither_is_refused_in_one_line(text, message):
     with pytest.raises(UserError, match=message) as caught:
         parse_strength(text)
     assert "\n" not in str(caught.value)
+
+
+STRENGTHS = st.floats(0, 1)
+CURVES = st.dictionaries(st.floats(0, 1e6), STRENGTHS, min_size=1, max_size=6)
+
+
+@given(CURVES, st.floats(-10, 2e6))
+def test_a_curve_passes_through_its_points_and_never_leaves_its_neighbours(points, seconds):
+    points = dict(sorted(points.items()))
+    curve = parse_strength(",".join(f"{time!r}:{value!r}" for time, value in points.items()))
+    assert [curve.at(time) for time in points] == list(points.values())
+    times = list(points)
+    around = [points[times[0]], points[times[-1]]]
+    for first, second in itertools.pairwise(times):
+        if first <= seconds <= second:
+            around = [points[first], points[second]]
+    if seconds < times[0] or seconds > times[-1]:
+        around = [points[times[0] if seconds < times[0] else times[-1]]]
+    assert min(around) - 1e-12 <= curve.at(seconds) <= max(around) + 1e-12
+
+
+@given(st.text("0123456789.:,-+_einfa ", max_size=12))
+def test_any_text_is_a_strength_between_0_and_1_or_refused(text):
+    try:
+        strength = parse_strength(text)
+    except UserError:
+        return
+    found = [strength] if isinstance(strength, float) else [strength.at(t) for t in (0, 1, 9)]
+    assert all(0 <= value <= 1 for value in found)

@@ -1,3 +1,5 @@
+import math
+
 import pytest
 from ml_collections import ConfigDict
 
@@ -124,7 +126,15 @@ def test_values_that_cannot_work_are_refused_by_name(name, values):
 
 @pytest.mark.parametrize(
     "schedule",
-    [(), ((0.5, 1.0), (0.2, 0.0)), ((-0.1, 1.0),), ((0.0, 1.0), (1.5, 0.0)), (1.0,), (("a", 1.0),)],
+    [
+        (),
+        ((0.5, 1.0), (0.2, 0.0)),
+        ((-0.1, 1.0),),
+        ((0.0, 1.0), (1.5, 0.0)),
+        ((math.nan, 1.0),),
+        (1.0,),
+        (("a", 1.0),),
+    ],
 )
 @pytest.mark.parametrize("owner", ["losses.warp", "optimizer.discriminator"])
 def test_schedules_that_are_none_are_refused(owner, schedule):
