@@ -6,6 +6,7 @@ import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from jaxstyle.arguments import command_parser, frame_size, positive_int
 from jaxstyle.errors import run_command
@@ -59,7 +60,7 @@ def _parser(prog: str) -> argparse.ArgumentParser:
         "Compares models side by side on the same frames: style, content, steadiness, speed.",
         _DETAILS,
     )
-    several = {"action": "append", "default": []}
+    several: dict[str, Any] = {"action": "append", "default": []}
     parser.add_argument(
         "--model",
         metavar="[NAME=]MODEL",

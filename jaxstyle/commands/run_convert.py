@@ -87,7 +87,7 @@ def _difference(
     variables = {"params": parameters}
     # On the CPU, as PyTorch is run: GPUs round convolutions to fewer digits.
     with jax.default_device(jax.devices("cpu")[0]):
-        condition = ()
+        condition: tuple[Any, ...] = ()
         if getattr(generator, "condition", None) == "image":
             condition = (generator.apply(variables, style, method="encode_style"),)
         output = generator.apply(variables, frame, *condition)

@@ -4,6 +4,7 @@ Whatever is examined may be broken: the packages are imported where they are ask
 they answer with, of whatever type, is told.
 """
 
+import functools
 import importlib
 import importlib.metadata
 import json
@@ -75,7 +76,7 @@ def findings() -> dict[str, Any]:
     versions = {"python": platform.python_version(), "jaxstyle": jaxstyle.__version__}
     # OpenCV before PyAV, as jaxstyle.media.pyav says.
     for module, package in ESSENTIAL.items():
-        versions[package] = asked(package, lambda m=module, p=package: _version(m, p))
+        versions[package] = asked(package, functools.partial(_version, module, package))
     devices = asked("JAX's devices", _devices) or {"backend": None, "devices": []}
     codecs = asked("FFmpeg's codecs", _codecs) or {}
     for _, encoder, _ in CONTAINERS.values():

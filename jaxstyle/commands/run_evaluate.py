@@ -148,7 +148,7 @@ def _styles(contents: Sequence[Content], args: argparse.Namespace) -> dict[str, 
     """
     if not args.style:
         return {
-            content.name: np.stack([clip.truth[0] for clip in content.clips])
+            content.name: np.stack([truth[0] for truth in content.truths])
             if content.has_truth
             else None
             for content in contents
@@ -199,7 +199,8 @@ def _save_frames(folder: Path, content: Content, outputs: Sequence[np.ndarray]) 
 def _told_style(args: argparse.Namespace, styles: dict[str, np.ndarray | None]) -> dict | None:
     if not args.style:
         return None
-    return {"name": args.style, "images": max(len(images) for images in styles.values())}
+    most = max(len(images) for images in styles.values() if images is not None)
+    return {"name": args.style, "images": most}
 
 
 def _notes(contents: Sequence[Content], args: argparse.Namespace) -> list[str]:

@@ -115,7 +115,8 @@ def _assemble(
 
 def _named(paths: Sequence[Path]) -> list[NamedFilm]:
     """Films with their names and hashes; reads them all, which is bound by the disk."""
-    films, first_of = [], {}
+    films: list[NamedFilm] = []
+    first_of: dict[str, Path] = {}
     size = sum(path.stat().st_size for path in paths)
     with tqdm(total=size, desc="reading", unit="B", unit_scale=True, disable=None) as bar:
         for path in paths:

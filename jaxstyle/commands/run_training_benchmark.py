@@ -41,13 +41,14 @@ def benchmark_training(args: argparse.Namespace) -> None:
         raise UserError(f"nothing to measure: name a model, {' or '.join(RECIPES)}")
     if args.out:
         make_folder(args.out)
+    load = round(os.getloadavg()[0], 2)
     began = {
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "load": round(os.getloadavg()[0], 2),
+        "load": load,
     }
-    if began["load"] > 1:
+    if load > 1:
         print(
-            f"warning: the load of this machine is {began['load']} already; measure when nothing "
+            f"warning: the load of this machine is {load} already; measure when nothing "
             "else runs, or compare CPU time only",
             file=sys.stderr,
         )

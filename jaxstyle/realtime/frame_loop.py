@@ -8,6 +8,7 @@ takes the place of the one that waits. Of films and images every frame arrives.
 
 import contextlib
 import dataclasses
+import functools
 import signal
 import sys
 import threading
@@ -108,7 +109,7 @@ class Loop:
             self._thread("stylize", self._stylize),
             self._thread("collect", self._collect),
             *(
-                self._thread(f"present {name}", lambda name=name: self._present(name))
+                self._thread(f"present {name}", functools.partial(self._present, name))
                 for name in self._sinks
                 if name != self._window
             ),
@@ -164,7 +165,9 @@ class Loop:
         self._aborted.set()
         self._ending.set()
         self._free.release()
-        for handover in (self._captured, self._computing, *self._presented.values()):
+        self._captured.abandon()
+        self._computing.abandon()
+        for handover in self._presented.values():
             handover.abandon()
 
     def _end(self, threads: list[threading.Thread]) -> None:
@@ -211,7 +214,8 @@ class Loop:
         try:
             if captured:
                 self._write(window, captured)
-            sink.poll()
+            if isinstance(sink, WindowSink):
+                sink.poll()
         except SinkClosed:
             self._controls.finished.set()
 
@@ -290,7 +294,7 @@ class Loop:
         size = 1 if self._source.live else min(filter(None, [self._scheduler.batch, most]))
         while len(waiting) < size and (captured := self._captured.take()) is not None:
             waiting.append(captured)
-        group = []
+        group: list[Captured] = []
         while waiting and len(group) < size:
             if group and waiting[0].frame.rgb.shape != group[0].frame.rgb.shape:
                 break

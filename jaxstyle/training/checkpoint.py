@@ -120,7 +120,7 @@ class Checkpoints:
             raise UserError("the first process found no checkpoint to go on from; it says why")
         if outcome == _NOTHING:
             return None
-        if jax.process_count() > 1:
+        if found is None or jax.process_count() > 1:
             found = _from_first_process(found, like)
         return found._replace(state=jax.tree.map(_placed, found.state, like))
 

@@ -170,7 +170,7 @@ def _check_losses(config: ConfigDict) -> None:
 def _check_feature_losses(losses: ConfigDict, data: ConfigDict) -> None:
     space = losses.color.space
     _require(space in ("yuv", "lab"), "losses.color.space", space, "yuv or lab")
-    known = ("content",)
+    known: tuple[str, ...] = ("content",)
     if data.paired or data.teacher:
         known += ("style",)
     if data.guides:

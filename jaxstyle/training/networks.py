@@ -151,16 +151,18 @@ def _check(networks: Networks, terms: Sequence[Term], config: FrozenConfigDict) 
             if grows
             else f"config.growth.stages is for generators that grow, and {name} does not"
         )
-    if losses.lpips.weight > 0 and networks.features.name != "squeezenet":
+    seen_through = networks.features
+    if seen_through is None:
+        return
+    if losses.lpips.weight > 0 and seen_through.name != "squeezenet":
         raise UserError(
             'config.losses.lpips sees through config.features.network="squeezenet" only'
         )
-    known = networks.features.layers if networks.features else ()
     for term in terms:
-        if unknown := sorted(set(layers_seen([term], config)) - set(known)):
+        if unknown := sorted(set(layers_seen([term], config)) - set(seen_through.layers)):
             raise UserError(
-                f"{term.setting} names the layer {unknown[0]}; {networks.features.name} has "
-                f"{', '.join(known)}"
+                f"{term.setting} names the layer {unknown[0]}; {seen_through.name} has "
+                f"{', '.join(seen_through.layers)}"
             )
 
 
@@ -176,8 +178,9 @@ def init_generator(
     if not networks.helpers:
         return generator, {}
     example = example_inputs(networks.generator, config.image_size)
+    maps: Any
     _, maps = networks.generator.apply({"params": generator}, *example, return_features=True)
-    helpers = {}
+    helpers: dict[str, PyTree] = {}
     for name, module in networks.helpers.items():
         key = named_key(helpers_key, name)
         match name:
@@ -192,7 +195,7 @@ def init_generator(
     return generator, helpers
 
 
-def _chosen_features(maps: tuple[jax.Array, ...], layers: tuple[int, ...]):
+def _chosen_features(maps: tuple[jax.Array, ...], layers: tuple[int, ...]) -> tuple[jax.Array, ...]:
     if not 0 <= min(layers) <= max(layers) < len(maps):
         raise UserError(
             f"config.losses.patch_nce.layers is {layers}; this generator has feature maps 0 to "

@@ -97,7 +97,7 @@ def _read_config(workdir: Path, say: Callable[[str], None]) -> dict[str, Any] | 
 
 
 def _flatten(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat = {}
+    flat: dict[str, Any] = {}
     for key, value in config.items():
         if isinstance(value, dict):
             flat |= _flatten(value, f"{prefix}{key}.")

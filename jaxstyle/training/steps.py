@@ -183,7 +183,7 @@ def train_step(
         )
         changes |= {**change, "pools": pools}
         metrics |= {f"d/{name}": value for name, value in figure.items()}
-    return state.replace(**changes), metrics
+    return dataclasses.replace(state, **changes), metrics
 
 
 def _update_generator(
@@ -247,7 +247,8 @@ def _update_discriminators(
 
     def objective(parameters, shown):
         now = dataclasses.replace(players, discriminators=parameters)
-        terms, stats = of_discriminator.discriminator_terms(now, *shown, key, use_r1=use_r1)
+        pairs, images = shown
+        terms, stats = of_discriminator.discriminator_terms(now, pairs, images, key, use_r1=use_r1)
         total = _weighted_sum(terms, of_discriminator.weights_at(fraction, config))
         return total, ({**terms, "total": total}, stats)
 
@@ -274,7 +275,7 @@ def _update_discriminators(
     return changes, {**metrics, "gradient_norm": optax.tree.norm(gradients)}
 
 
-def _learning_rate(settings, fraction: jax.Array) -> jax.Array:
+def _learning_rate(settings: Any, fraction: jax.Array) -> jax.Array:
     return settings.learning_rate * schedule_at(fraction, settings.schedule)
 
 

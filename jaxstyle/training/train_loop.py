@@ -80,7 +80,7 @@ def train(config: ConfigDict, workdir: str | os.PathLike) -> None:
     # Such as copies of the data on each machine, one of them cut off.
     distributed.check_same(describe_run(config.to_dict()) + str(counts), "config and data")
     validation, metrics = None, {}
-    if is_writer and config.evaluation.every:
+    if is_writer and config.evaluation.every and sources.content is not None:
         validation = open_validation(config, sources.content, sources.style)
         say(f"evaluation: on {validation.content.name}, every {config.evaluation.every} steps")
     batches = load_batches(
@@ -137,7 +137,7 @@ def train(config: ConfigDict, workdir: str | os.PathLike) -> None:
             # Asked once a step: a signal that comes later is for the next one.
             stop_signal = stop_vote(stop.signum)
 
-            told = {}
+            told: dict[str, float] = {}
             if due(config.log_every):
                 count, told = recent.take_means()
                 told["frames_per_second"] = count * config.batch_size / (time.monotonic() - since)
@@ -191,7 +191,7 @@ def _load_pretrained(networks: Networks, config: FrozenConfigDict) -> dict[str, 
     _, parameters = features.load(
         chosen.network, chosen.weights, chosen.sha256, cache_dir=cache_dir
     )
-    pretrained = {"features": parameters}
+    pretrained: dict[str, Any] = {"features": parameters}
     if config.features.normalized:
         scenes = Scenes("photo", count=_SCALING_SCENES, size=(256, 256))
         frames = np.stack([scenes[i] for i in range(_SCALING_SCENES)])
@@ -217,7 +217,7 @@ def _compiled_steps(
     """Returns step number -> the compiled step that makes that step's updates."""
 
     @functools.cache
-    def compiled(updates: steps.Updates):
+    def compiled(updates: steps.Updates) -> Callable:
         step = functools.partial(
             steps.train_step, networks=networks, config=config, updates=updates
         )

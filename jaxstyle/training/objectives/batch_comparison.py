@@ -38,8 +38,8 @@ def compare_at_once(
 ) -> jax.Array:
     """The term, where all of this device's images are differentiated together."""
     settings = term.settings(players.config)
-    representations = term.function.represent(players, outputs, images, settings)
-    return term.function.compare(players.gather(representations), settings, key)
+    representations = term.comparison.represent(players, outputs, images, settings)
+    return term.comparison.compare(players.gather(representations), settings, key)
 
 
 def compare_beforehand(
@@ -54,7 +54,7 @@ def compare_beforehand(
     def represent(part):
         outputs = run_generators(players, part)
         return {
-            term.name: term.function.represent(players, outputs, part, settings[term.name])
+            term.name: term.comparison.represent(players, outputs, part, settings[term.name])
             for term in terms
         }
 
@@ -62,7 +62,7 @@ def compare_beforehand(
     rows = images["index"]
     compared = {}
     for term in terms:
-        value, gradient = jax.value_and_grad(term.function.compare)(
+        value, gradient = jax.value_and_grad(term.comparison.compare)(
             representations[term.name], settings[term.name], named_key(key, term.name)
         )
         mine = jax.tree.map(lambda x: x[rows], gradient)
@@ -82,7 +82,7 @@ def stand_in(
     if players.axis:
         parts *= jax.lax.axis_size(players.axis)
     whole, settings = compared[term.name], term.settings(players.config)
-    representations = term.function.represent(players, outputs, images, settings)
+    representations = term.comparison.represent(players, outputs, images, settings)
     products = jax.tree.map(lambda x, g: (x * g).sum(), representations, whole.gradient)
     linear = parts * sum(jax.tree.leaves(products))
     return whole.value.mean() + linear - jax.lax.stop_gradient(linear)

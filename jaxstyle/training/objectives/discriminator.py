@@ -5,7 +5,7 @@ For how to add one, see `jaxstyle.training.objectives`.
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -40,7 +40,8 @@ def discriminator_terms(
 
     pairs: see `Outputs`. images: those of the batch, with "index", see `keys_of_images`.
     """
-    values, stats = {}, {}
+    values: dict[str, jax.Array] = {}
+    stats: dict[str, Any] = {}
     for name, (real, fake) in pairs.items():
         terms = _in_use(name, players.config)
         if not use_r1:
@@ -92,12 +93,12 @@ def _terms_of_one(
         return players.judge(name, x, images)
 
     judged = Judged(real, fake, logits, judge, images)
-    values = {
-        _full_name(name, term): term.function(
-            judged, term.settings(config), named_key(key, term.name)
-        )
-        for term in terms
-    }
+    values = {}
+    for term in terms:
+        # None of them compares the images of a batch.
+        function = cast(Callable[..., jax.Array], term.function)
+        term_key = named_key(key, term.name)
+        values[_full_name(name, term)] = function(judged, term.settings(config), term_key)
     return values, stats
 
 

@@ -3,6 +3,7 @@
 For how to add one, see `jaxstyle.training.objectives`.
 """
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 
 import jax
@@ -47,7 +48,7 @@ def generator_terms(
     terms = terms_in_use(config) if use_adversarial else _in_use(INITIAL_TERMS, config)
     # Once for all terms, so that gradients pass through that network once.
     if layers := layers_seen(terms, config):
-        outputs = outputs.replace(seen=players.see(outputs.fake, layers))
+        outputs = dataclasses.replace(outputs, seen=players.see(outputs.fake, layers))
     values = {}
     for term in terms:
         term_key = named_key(key, term.name)
@@ -146,8 +147,8 @@ def _seen_distance(players, outputs, wanted, settings):
 
 def _lpips(players, outputs, images, settings, key):
     target = players.see(images[settings.target], LPIPS_LAYERS)
-    pair = ([seen[layer] for layer in LPIPS_LAYERS] for seen in (outputs.seen, target))
-    return perceptual.lpips(*pair, players.pretrained["lpips_heads"]).mean()
+    seen, wanted = ([maps[layer] for layer in LPIPS_LAYERS] for maps in (outputs.seen, target))
+    return perceptual.lpips(seen, wanted, players.pretrained["lpips_heads"]).mean()
 
 
 def _cycle(players, outputs, images, settings, key):
@@ -199,7 +200,8 @@ def _palettes(players, outputs, images, settings):
 
 
 def _palette_distance(palettes, settings, key):
-    return palette_distance(*palettes, key, block=1)
+    fake, style = palettes
+    return palette_distance(fake, style, key, block=1)
 
 
 def _pictures(players, outputs, images, settings):
@@ -207,7 +209,8 @@ def _pictures(players, outputs, images, settings):
 
 
 def _patch_distance(pictures, settings, key):
-    return patch_distance(*pictures, key, projections=settings.projections)
+    fake, style = pictures
+    return patch_distance(fake, style, key, projections=settings.projections)
 
 
 def _style_codes(players, outputs, images, settings):

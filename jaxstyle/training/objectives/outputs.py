@@ -1,5 +1,9 @@
 """What the generators make of one batch."""
 
+import dataclasses
+
+import jax
+
 from jaxstyle.models.examples import takes_noise
 from jaxstyle.training.objectives import support_tail
 from jaxstyle.training.objectives.players import Images, Outputs, Players
@@ -8,7 +12,8 @@ from jaxstyle.training.objectives.players import Images, Outputs, Players
 def run_generators(players: Players, images: Images) -> Outputs:
     """Stylizes a batch, float32 images in [-1, 1] by their names in `steps.train_step`."""
     helpers, style = players.networks.helpers, images["style"]
-    maps, condition = (), ()
+    maps: tuple[jax.Array, ...] = ()
+    condition: tuple = ()
     if takes_noise(players.networks.generator):
         fake = players.generate(images["noise"])
     else:
@@ -18,7 +23,7 @@ def run_generators(players: Players, images: Images) -> Outputs:
     if "backward" in helpers:
         back = players.generate_back(style)
         pairs = {**outputs.pairs, "backward": (images["content"], back)}
-        outputs = outputs.replace(backward=back, pairs=pairs)
+        outputs = dataclasses.replace(outputs, backward=back, pairs=pairs)
     if "support" in helpers:
         outputs = support_tail.paint(players, outputs, images)
     return outputs

@@ -88,22 +88,25 @@ class Players:
             {"params": self.generator}, style, method="encode_style"
         )
 
-    def generate(self, x: jax.Array, *condition: PyTree, return_features: bool = False):
+    def generate(self, x: jax.Array, *condition: PyTree, return_features: bool = False) -> Any:
         """The generator's result for images or noise, and its feature maps if asked for."""
         options = {**self.options, "return_features": True} if return_features else self.options
         return self.networks.generator.apply({"params": self.generator}, x, *condition, **options)
 
     def generate_back(self, x: jax.Array) -> jax.Array:
         """The second generator's result, from the style to the content."""
-        return self.networks.helpers["backward"].apply({"params": self.helpers["backward"]}, x)
+        result: Any = self.networks.helpers["backward"].apply(
+            {"params": self.helpers["backward"]}, x
+        )
+        return result
 
-    def judge(self, name: str, x: jax.Array, images: Images, update_stats: bool = False):
+    def judge(self, name: str, x: jax.Array, images: Images, update_stats: bool = False) -> Any:
         """A discriminator's logits on x; with `update_stats` also its new estimates."""
         if self.config.losses.adversarial.conditional and name == "main":
             x = jnp.concatenate([images["content"], x], axis=-1)
         variables = {"params": self.discriminators[name], "batch_stats": self.stats[name]}
         module = self.networks.discriminators[name]
-        changed = {}
+        changed: Mapping[str, Any] = {}
         if update_stats:
             logits, changed = module.apply(
                 variables, x, update_stats=True, mutable=["batch_stats"], **self.options
@@ -117,7 +120,10 @@ class Players:
 
     def see(self, x: jax.Array, layers: tuple[str, ...]) -> dict[str, jax.Array]:
         """The pretrained network's feature maps of images, by layer."""
-        maps = self.networks.features.apply(self.pretrained["features"], x, layers)
+        network = self.networks.features
+        if network is None:
+            raise ValueError("the config has no term that sees through a pretrained network")
+        maps = network.apply(self.pretrained["features"], x, layers)
         scales = self.pretrained.get("scales", {})
         return {layer: m / scales[layer] if scales else m for layer, m in maps.items()}
 

@@ -5,6 +5,7 @@ picture without its grain. All of it is here: `build_networks` calls `build`, `r
 `paint`, and the tables of terms have these at their end. Its settings are `config.losses.support`.
 """
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -49,11 +50,12 @@ def build(generator: nn.Module, config: FrozenConfigDict) -> tuple[nn.Module, nn
 def paint(players: Players, outputs: Outputs, images: Images) -> Outputs:
     """Adds what the tail paints, and has both discriminators judge by it."""
     tail = players.networks.helpers["support"]
-    painted = tail.apply({"params": players.helpers["support"]}, outputs.maps)
+    painted: Any = tail.apply({"params": players.helpers["support"]}, outputs.maps)
     picture = guided_filter(painted, painted, _GUIDED_RADIUS, _GUIDED_EPSILON)
     smooth = jax.lax.stop_gradient(l0_smooth(painted))
     style = images["style"]
-    return outputs.replace(
+    return dataclasses.replace(
+        outputs,
         support=Support(picture, _seen(players, picture, players.config.losses.support)),
         targets={"support": smooth},
         pairs={

@@ -11,7 +11,7 @@ from ml_collections import ConfigDict, FrozenConfigDict
 from jaxstyle.training.default_config import CONSTANT
 from jaxstyle.training.schedules import Schedule, schedule_at
 
-Config = ConfigDict | FrozenConfigDict
+type Config = ConfigDict | FrozenConfigDict
 Settings = Any  # an entry of `config.losses`
 
 # "content": frames of the content, which a generator of noise lacks. "pairs": what each should look
@@ -68,6 +68,13 @@ class Term:
     weight: Callable[[Settings], float] = lambda settings: settings.weight
     schedule: Callable[[Settings], Schedule] = lambda settings: settings.schedule
     fakes: Callable[[Any, Settings], jax.Array] | None = None
+
+    @property
+    def comparison(self) -> Comparison:
+        """Its function, if that compares images. Raises TypeError if it does not."""
+        if not isinstance(self.function, Comparison):
+            raise TypeError(f"the term {self.name} compares no images")
+        return self.function
 
     @property
     def setting(self) -> str:
