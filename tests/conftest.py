@@ -1,6 +1,7 @@
 """Strict JAX for every test: an implicit promotion of a dtype or a rank is a bug."""
 
 import os
+import tempfile
 from pathlib import Path
 
 # Four simulated devices, so that one process can compare sharded with unsharded training; and
@@ -16,10 +17,18 @@ os.environ["XLA_FLAGS"] = " ".join(
 ).strip()
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 
+# What one process has compiled is not compiled again by another, be it a worker of pytest-xdist or
+# a command under test: they inherit these variables. Whoever sets the first, keeps the programs for
+# the next run.
+if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+    compiled_programs = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = compiled_programs.name
+os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
+os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
+
 import hypothesis
 import jax
 import pytest
-from jax.experimental.compilation_cache import compilation_cache
 
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
@@ -47,26 +56,3 @@ def media() -> Path:
     if not MEDIA.is_dir():
         pytest.skip("no media folder beside this checkout")
     return MEDIA
-
-
-@pytest.fixture(scope="module")
-def quick_compilation(tmp_path_factory):
-    """Programs are compiled quickly, for they run a few steps only, and once for a whole module.
-
-    Gives the environment variables that have child processes do the same.
-    """
-    folder = str(tmp_path_factory.mktemp("compiled"))
-    settings = {
-        "jax_compilation_cache_dir": folder,
-        "jax_persistent_cache_min_compile_time_secs": 0,
-        "jax_persistent_cache_min_entry_size_bytes": -1,
-        "jax_disable_most_optimizations": True,
-    }
-    before = {name: jax.config.values[name] for name in settings}
-    for name, value in settings.items():
-        jax.config.update(name, value)
-    compilation_cache.reset_cache()
-    yield {name.upper(): str(value) for name, value in settings.items()}
-    for name, value in before.items():
-        jax.config.update(name, value)
-    compilation_cache.reset_cache()

@@ -127,11 +127,6 @@ def test_a_recipe_and_an_override_train(recipe, tmp_path):
     workdir = tmp_path / "run"
     done = subprocess.run(
         command(f"--config={recipe()}", f"--workdir={workdir}", "--config.steps=2"),
-        env=os.environ
-        | {
-            "JAX_COMPILATION_CACHE_DIR": str(tmp_path / "compiled"),
-            "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
-        },
         capture_output=True,
         text=True,
         timeout=120,

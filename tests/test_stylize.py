@@ -25,11 +25,6 @@ from jaxstyle.stylize import main
 CONFIG = {"name": "realtime", "size": "tiny"}
 
 
-@pytest.fixture(autouse=True)
-def compiled_programs_go_elsewhere(tmp_path_factory, monkeypatch):
-    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(tmp_path_factory.mktemp("cache")))
-
-
 @pytest.fixture(scope="module")
 def identity(tmp_path_factory):
     """A model whose output is its input: the untrained real-time generator."""

@@ -24,11 +24,6 @@ STYLES = {"name": "realtime", "size": "tiny", "styles": 2}
 JUDGE = {"name": "patch", "width": 4, "layers": 1}
 
 
-@pytest.fixture(autouse=True)
-def compiled_programs_go_elsewhere(tmp_path_factory, monkeypatch):
-    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(tmp_path_factory.mktemp("cache")))
-
-
 class Tinted(nn.Module):
     """Every pixel gets the mean colour of the style image."""
 

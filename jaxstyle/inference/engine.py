@@ -309,5 +309,6 @@ def keep_compiled_programs() -> None:
         # Not beside the rendered scenes, so that a person can clear either.
         folder = Path.home() / ".cache" / "jaxstyle" / "compiled"
         jax.config.update("jax_compilation_cache_dir", str(folder))
-    # A second, JAX's default, is most of the time that a small generator takes to start.
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
+    if "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS" not in os.environ:
+        # A second, JAX's default, is most of the time that a small generator takes to start.
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)

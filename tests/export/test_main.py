@@ -22,7 +22,6 @@ CONFIGS = {
     "resnet": {"name": "resnet", "width": 8, "blocks": 2},
     "microast": {"name": "microast"},
 }
-pytestmark = pytest.mark.usefixtures("quick_compilation")
 
 # Of frames (height, width): not square, multiples of every stride.
 SIZE = (64, 80)
@@ -61,7 +60,7 @@ def style_arguments(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def onnx_files(models, style_arguments, quick_compilation, tmp_path_factory):
+def onnx_files(models, style_arguments, tmp_path_factory):
     """All models with open sizes: exporting and checking them is most of what the tests do."""
     pytest.importorskip("onnx")
     pytest.importorskip("onnxruntime")

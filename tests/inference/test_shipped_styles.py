@@ -46,7 +46,6 @@ def test_a_style_that_ships_is_small_described_and_pictured(name):
     assert metadata["config"]
 
 
-@pytest.mark.usefixtures("quick_compilation")
 @pytest.mark.parametrize("name", shipped_styles.names())
 def test_a_style_that_ships_changes_a_frame_without_losing_it(name):
     bundle = open_model(name)

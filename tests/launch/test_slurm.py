@@ -1,6 +1,7 @@
 """The batch script's text, how it is submitted, and what it does in a real Slurm."""
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -189,16 +190,16 @@ def test_gpus_are_not_asked_for_where_jax_cannot_use_them(folder, capsys, monkey
 
 
 @pytest.fixture(scope="module")
-def checkout(tmp_path_factory, quick_compilation) -> Path:
+def checkout(tmp_path_factory) -> Path:
     """A folder to submit from: a recipe, and an environment that is there already."""
     root = tmp_path_factory.mktemp("check out")
     (root / "launch").mkdir()
     (root / "recipe.py").write_text(RECIPE)
     local = root / "launch" / "local.sh"
+    flags = f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count=1"
     settings = "".join(
         f"export {name}='{value}'\n"
-        for name, value in quick_compilation.items()
-        | {"JAX_PLATFORMS": "cpu", "XLA_FLAGS": ""}.items()
+        for name, value in {"JAX_PLATFORMS": "cpu", "XLA_FLAGS": flags}.items()
     )
     python = Path(sys.executable).parent
     local.write_text(f'#!/bin/bash\n{settings}export PATH="{python}:$PATH"\nexec "$@"\n')

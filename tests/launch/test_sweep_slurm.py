@@ -44,18 +44,20 @@ def sweep():
 
 
 @pytest.fixture
-def sweep(tmp_path, quick_compilation):
+def sweep(tmp_path):
     """Runs the command with further arguments; returns what it prints."""
     pytest.importorskip("submitit")
     recipe = tmp_path / "recipe.py"
     recipe.write_text(RECIPE.replace("CACHE", str(tmp_path / "cache")))
     arguments = [f"--config={recipe}", f"--workdir={tmp_path / 'sweep'}"]
 
+    flags = f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count=1"
+
     def command(*further: str) -> str:
         done = subprocess.run(
             [sys.executable, "-m", "launch.sweep", *arguments, *further],
             cwd=ROOT,
-            env=os.environ | quick_compilation | {"XLA_FLAGS": ""},
+            env=os.environ | {"XLA_FLAGS": flags},
             capture_output=True,
             text=True,
             timeout=TIMEOUT,

@@ -56,7 +56,6 @@ def painted(peer_python, networks, tmp_path_factory):
     return {name: np.load(folder / f"{name}.npy") for name in networks}
 
 
-@pytest.mark.usefixtures("quick_compilation")
 @pytest.mark.parametrize("name", NAMES)
 def test_a_network_in_pytorch_paints_what_jaxstyle_paints(painted, networks, name):
     bundle = load_bundle(networks[name].bundle)

@@ -178,7 +178,6 @@ def nowhere_zero(tree, key):
     return jax.tree.unflatten(structure, noisy)
 
 
-@pytest.mark.usefixtures("quick_compilation")
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_a_step_in_pytorch_comes_to_what_jaxstyle_comes_to(
     recipe, peer_python, hand_over, tmp_path

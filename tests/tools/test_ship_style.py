@@ -40,9 +40,8 @@ SAID = {
 
 
 @pytest.fixture(scope="module", autouse=True)
-def small_and_quick(tmp_path_factory, quick_compilation):
+def small_and_quick():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("JAX_COMPILATION_CACHE_DIR", str(tmp_path_factory.mktemp("cache")))
         patch.setattr(limits, "SIZE", 64)
         yield
 

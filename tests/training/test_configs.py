@@ -220,7 +220,7 @@ def test_the_data_of_a_recipe_can_be_read(recipe):
 
 
 def test_a_recipe_trains_and_resumes_and_its_model_runs(
-    recipe, pictures, squeezenet, tmp_path, quick_compilation, compiled_once
+    recipe, pictures, squeezenet, tmp_path, compiled_once
 ):
     config = shrunk(recipe.get_config(), pictures, squeezenet)
     train(config, tmp_path / "run")

@@ -49,7 +49,7 @@ def recipe(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def start(recipe, quick_compilation):
+def start(recipe):
     """Starts the processes of a run with so many simulated devices each.
 
     of_last: what only the last of them is told.
@@ -62,8 +62,9 @@ def start(recipe, quick_compilation):
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             address = f"127.0.0.1:{free.getsockname()[1]}"
-        flags = f"--xla_force_host_platform_device_count={devices}"
-        environment = os.environ | quick_compilation | {"XLA_FLAGS": flags}
+        # The last of a flag counts.
+        flags = f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count={devices}"
+        environment = os.environ | {"XLA_FLAGS": flags}
         command = [sys.executable, "-m", "jaxstyle.main", f"--config={recipe}"]
         for i in range(processes):
             job = {

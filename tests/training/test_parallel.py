@@ -104,12 +104,6 @@ def trained(recipe, devices: int, accumulation: int, parallelism: str):
     return jax.device_get(state.replace(key=jax.random.key_data(state.key))), metrics
 
 
-@pytest.fixture(scope="module", autouse=True)
-def compiled_programs(quick_compilation):
-    """Each of these programs runs for three steps."""
-    return quick_compilation
-
-
 @pytest.mark.parametrize(
     ("recipe", "devices", "accumulation", "parallelism"),
     [

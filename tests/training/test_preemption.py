@@ -91,12 +91,12 @@ def running(process):
 
 
 @pytest.fixture(scope="module")
-def new_run(tmp_path_factory, quick_compilation):
+def new_run(tmp_path_factory):
     """Makes runs of one recipe, which share their rendered scenes and compiled programs."""
     folder = tmp_path_factory.mktemp("recipe")
     recipe = folder / "recipe.py"
     recipe.write_text(RECIPE.format(steps=STEPS, cache=folder / "cache"))
-    return lambda workdir: Run(recipe, workdir, os.environ | quick_compilation)
+    return lambda workdir: Run(recipe, workdir, dict(os.environ))
 
 
 @pytest.fixture(scope="module")

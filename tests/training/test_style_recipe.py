@@ -155,9 +155,7 @@ def compiled_once(monkeypatch):
     monkeypatch.setattr("jaxstyle.training.train_loop._compiled_steps", shared)
 
 
-def test_a_guided_recipe_trains_and_resumes_and_its_model_runs(
-    data, quick_compilation, compiled_once
-):
+def test_a_guided_recipe_trains_and_resumes_and_its_model_runs(data, compiled_once):
     config = shrunk(recipe("impressionist")["get_config"]())
     run = data / "run"
     train(config, run)

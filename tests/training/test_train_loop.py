@@ -27,12 +27,6 @@ from jaxstyle.training.train_loop import train
 STEPS = 6
 
 
-@pytest.fixture(scope="module", autouse=True)
-def compiled_programs(quick_compilation):
-    """All runs here are of one program, which child processes share."""
-    return quick_compilation
-
-
 @pytest.fixture(scope="module")
 def images(tmp_path_factory):
     """Folders of bright photos and of dark paintings, which differ in size."""
@@ -82,7 +76,7 @@ def altered(config: ConfigDict, **changes) -> ConfigDict:
 
 
 @pytest.fixture(scope="module")
-def uninterrupted(config, tmp_path_factory, compiled_programs):
+def uninterrupted(config, tmp_path_factory):
     workdir = tmp_path_factory.mktemp("uninterrupted") / "run"
     train(config, workdir)
     return workdir
@@ -95,7 +89,7 @@ def metrics(workdir) -> list[dict]:
 
 
 @pytest.fixture(scope="module")
-def last_state(config, compiled_programs):
+def last_state(config):
     """Reads the arrays of a run's last checkpoint; the PRNG key as the numbers it is made of."""
     frozen = FrozenConfigDict(config)
     init = functools.partial(steps.init_state, build_networks(frozen), frozen)
@@ -223,14 +217,13 @@ train(config(json.loads(sys.argv[1])), sys.argv[2])
 
 
 def test_a_killed_run_goes_on_from_its_last_checkpoint(
-    config, uninterrupted, assert_same_run, tmp_path, compiled_programs
+    config, uninterrupted, assert_same_run, tmp_path
 ):
     # How often it saves may differ: it decides what is lost, not what comes out.
     often = altered(config, checkpoint_every=2)
     arguments = [json.dumps(often.to_dict()), str(tmp_path)]
     killed = subprocess.run(
         [sys.executable, "-c", KILLED_AT_STEP_5, *arguments],
-        env=os.environ | compiled_programs,
         capture_output=True,
         text=True,
         timeout=120,

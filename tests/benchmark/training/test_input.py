@@ -62,7 +62,6 @@ def test_the_share_of_waiting_is_what_loading_takes_longer_than_computing(loadin
     assert rate < 1.01 / max(0.1, loading)
 
 
-@pytest.mark.usefixtures("quick_compilation")
 def test_a_recipe_is_measured_alone_and_together(config):
     metrics = measure_input.measure_input(config, 0.1)
     assert metrics.loader_frames_per_second > 0

@@ -94,7 +94,7 @@ def records(monkeypatch):
     return add
 
 
-def test_a_record_and_a_default_make_a_term_and_change_no_other(records, quick_compilation):
+def test_a_record_and_a_default_make_a_term_and_change_no_other(records):
     before = metrics_of(tiny(default_config()))
     assert set(before) > OTHERS
     records()
