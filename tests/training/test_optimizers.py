@@ -29,17 +29,18 @@ def settings(kind, b1=0.9):
 def gradients(seed=0, scale=1.0):
     rng = np.random.default_rng(seed)
     return jax.tree.map(
-        lambda shape: jnp.asarray(scale * rng.normal(size=shape), jnp.float32), SHAPES, **IS_SHAPE
+        lambda shape: (scale * rng.normal(size=shape)).astype(np.float32), SHAPES, **IS_SHAPE
     )
 
 
 def directions(optimizer, *gradients):
     """The last of the directions, and the state after it."""
-    state = optimizer.init(jax.tree.map(jnp.zeros_like, gradients[0]))
+    update = jax.jit(optimizer.update)
     # Optax counts on implicit promotion.
     with jax.numpy_dtype_promotion("standard"):
+        state = jax.jit(optimizer.init)(gradients[0])
         for gradient in gradients:
-            direction, state = optimizer.update(gradient, state, gradient)
+            direction, state = update(gradient, state, gradient)
     return direction, state
 
 
@@ -59,7 +60,7 @@ def test_muon_steps_in_all_directions_of_a_convolution_alike():
     """As a matrix from all inputs that it sees to its outputs, its singular values are one."""
     # Some directions have a gradient that is ten times as strong.
     gradient = gradients()
-    strong = jnp.asarray([10.0] * 4 + [1.0] * 12).reshape(1, 1, 1, 16)
+    strong = np.float32([10.0] * 4 + [1.0] * 12).reshape(1, 1, 1, 16)
     gradient["conv"]["kernel"] *= strong
     direction, _ = directions(build_optimizer(settings("muon")), gradient)
     for name in ("conv", "wide"):
