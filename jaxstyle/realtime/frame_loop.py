@@ -24,7 +24,7 @@ from jaxstyle.interrupt import STOP_SIGNALS
 from jaxstyle.media.film import Frame
 from jaxstyle.realtime.captures import Captures
 from jaxstyle.realtime.controls import Controls
-from jaxstyle.realtime.frame_queue import Handover
+from jaxstyle.realtime.frame_queue import FrameQueue
 from jaxstyle.realtime.frame_sinks import Sink, SinkClosed
 from jaxstyle.realtime.frame_sources import Source, resized
 from jaxstyle.realtime.judging import JudgeSink
@@ -78,13 +78,13 @@ class Loop:
         watched = any(sink.live for sink in sinks.values())
         self._paced = watched and not source.live
         # Of what is watched no more are ahead than needed: controls act on them late.
-        self._captured = Handover[Captured](
+        self._captured = FrameQueue[Captured](
             1 if source.live or watched else 3, latest_only=source.live
         )
-        self._computing = Handover[tuple[Job, list[Captured]]](scheduler.in_flight)
+        self._computing = FrameQueue[tuple[Job, list[Captured]]](scheduler.in_flight)
         self._free = threading.Semaphore(scheduler.in_flight)
         self._presented = {
-            name: Handover[Captured](
+            name: FrameQueue[Captured](
                 1 if sink.live else _RECORDER_DEPTH, latest_only=source.live and watched
             )
             for name, sink in sinks.items()
@@ -167,8 +167,8 @@ class Loop:
         self._free.release()
         self._captured.abandon()
         self._computing.abandon()
-        for handover in self._presented.values():
-            handover.abandon()
+        for queue in self._presented.values():
+            queue.abandon()
 
     def _end(self, threads: list[threading.Thread]) -> None:
         """Takes no more frames; lets those on their way arrive."""
@@ -209,8 +209,8 @@ class Loop:
         return self._window is not None and not self._presented[self._window].over
 
     def _show(self, window: str) -> None:
-        sink, handover = self._sinks[window], self._presented[window]
-        captured = handover.take(timeout=0.005)
+        sink, queue = self._sinks[window], self._presented[window]
+        captured = queue.take(timeout=0.005)
         try:
             if captured:
                 self._write(window, captured)
@@ -318,23 +318,23 @@ class Loop:
                 if self._mask:
                     rgb = self._mask.blended(original, rgb)
                 frame = dataclasses.replace(captured.frame, rgb=rgb, original=original)
-                for name, handover in list(self._presented.items()):
-                    dropped = handover.put(Captured(frame, captured.at))
+                for name, queue in list(self._presented.items()):
+                    dropped = queue.put(Captured(frame, captured.at))
                     self._metrics.count(f"dropped before {name}", dropped)
-        for handover in self._presented.values():
-            handover.end()
+        for queue in self._presented.values():
+            queue.end()
 
     def _present(self, name: str) -> None:
-        handover, sink = self._presented[name], self._sinks[name]
+        queue, sink = self._presented[name], self._sinks[name]
         try:
-            while not handover.over:
-                if captured := handover.take(timeout=0.1):
+            while not queue.over:
+                if captured := queue.take(timeout=0.1):
                     self._write(name, captured)
                 elif isinstance(sink, Captures):
                     sink.take_snapshot()
         except SinkClosed:
             self._controls.finished.set()
-            handover.abandon()
+            queue.abandon()
         except UserError as error:
             # Of several that fail at once, the last must see that no other is left.
             with self._failing:
@@ -347,7 +347,7 @@ class Loop:
                 raise
             self._say(f"{name} has failed, the others go on: {error}")
             self._errors.append(error)
-            handover.abandon()
+            queue.abandon()
 
     def _write(self, name: str, captured: Captured) -> None:
         before = time.monotonic()

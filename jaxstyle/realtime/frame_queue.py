@@ -5,7 +5,7 @@ import threading
 from collections.abc import Iterator
 
 
-class Handover[T]:
+class FrameQueue[T]:
     """A queue of at most `depth` items between two threads.
 
     Where it is full, `put` waits; with `latest_only` it drops the oldest item instead.

@@ -16,7 +16,7 @@ _ROOM = 0.3
 _PATIENCE = 10
 
 
-class Governor:
+class QualityController:
     """Chooses one of `sizes`, largest first, so that a frame takes no more than `1 / fps` seconds.
 
     The time that a larger size would take is judged by its pixels.

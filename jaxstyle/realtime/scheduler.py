@@ -13,7 +13,7 @@ from jaxstyle.inference.engine import State, Stylizer, initial_state
 from jaxstyle.inference.settings import Settings
 from jaxstyle.inference.tiles import stylize_in_tiles
 from jaxstyle.realtime.letterbox import Size, buckets, fitted, mirrored_into
-from jaxstyle.realtime.quality_controller import Governor
+from jaxstyle.realtime.quality_controller import QualityController
 
 # Images of a folder are as many sizes; rounded up to multiples of this, they share programs.
 _IMAGE_GRID = 64
@@ -79,7 +79,7 @@ class Scheduler:
         self._size = size
         self._rounded = rounded and stylizer.receptive_radius is not None
         self._stride = max(generator.stride for generator in stylizer.generators)
-        self._governor: Governor | None = None
+        self._quality: QualityController | None = None
         self._bucket: Size | None = None
         self._state: State | None = None
         self._shown = Settings()
@@ -130,15 +130,15 @@ class Scheduler:
 
     def observe(self, job: Job, seconds: float) -> str | None:
         """Takes what a job took; returns a note for people if live frames change size for it."""
-        if self._governor is None or job.result.shape[2:0:-1] != self._governor.size:
+        if self._quality is None or job.result.shape[2:0:-1] != self._quality.size:
             return None
         # While programs are compiled beside it, everything takes longer.
         if self._preparation and self._preparation.is_alive():
             return None
-        before = self._governor.size
-        if not self._governor.observe(seconds):
+        before = self._quality.size
+        if not self._quality.observe(seconds):
             return None
-        width, height = self._governor.size
+        width, height = self._quality.size
         if width * height > before[0] * before[1]:
             return f"there is time again to compute frames at {width}x{height}"
         return f"to hold {float(self._fps):g} fps, frames are now computed at {width}x{height}"
@@ -152,12 +152,12 @@ class Scheduler:
         return -(-width // grid) * grid, -(-height // grid) * grid
 
     def _live_bucket(self, size: Size) -> Size:
-        if self._governor is None or self._bucket is None:
+        if self._quality is None or self._bucket is None:
             largest = fitted(size, self._size) if self._size else size
             self._buckets = buckets(largest, self._stride)
-            self._governor = Governor(self._buckets, self._fps)
-            self._bucket = self._governor.size
-        wanted = self._governor.size
+            self._quality = QualityController(self._buckets, self._fps)
+            self._bucket = self._quality.size
+        wanted = self._quality.size
         if self._stylizer.is_ready((1, wanted[1], wanted[0], 3), self._shown):
             self._bucket = wanted
         return self._bucket
@@ -175,7 +175,7 @@ class Scheduler:
         return settings
 
     def _prepare(self, sizes: list[Size]) -> None:
-        """Compiles what controls and governor may ask for, the likeliest first."""
+        """Compiles what controls and quality controller may ask for, the likeliest first."""
         styles = range(len(self._stylizer.styles))
         for width, height in sizes:
             for mix in (0.0, 0.5):

@@ -175,7 +175,7 @@ def test_a_stream_that_changes_its_size_is_recorded_in_one(tmp_path):
 
 
 def test_a_smaller_picture_fills_the_recording(tmp_path):
-    """As when the governor makes frames smaller: the same picture, scaled up."""
+    """As when the quality controller makes frames smaller: the same picture, scaled up."""
     writer = FilmWriter(tmp_path / "a.mp4", time_base=Fraction(1, 1000), rate=Fraction(30))
     half = np.full((48, 64, 3), 40, np.uint8)
     half[:, 32:] = 200

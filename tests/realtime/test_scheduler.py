@@ -69,7 +69,7 @@ def test_no_control_compiles_anything_once_all_is_prepared(compilations):
         for mix in (0.0, 0.3, 1.0):
             for values in ({"strength": 0.5}, {"split": 0.5}, {"smoothing": 0.5}, {}):
                 live.start([frame], Settings(style=style, mix=mix, **values)).pictures()
-    # Nor does a stream that comes back in another size, nor the governor.
+    # Nor does a stream that comes back in another size, nor the quality controller.
     for size in ((36, 64), (480, 640), (7, 5)):
         live.start([noise(*size)], Settings()).pictures()
     for _ in range(100):
