@@ -84,7 +84,7 @@ def _read_config(workdir: Path, say: Callable[[str], None]) -> dict[str, Any] | 
             if not isinstance(found, dict):
                 raise ValueError("it holds no settings")
         except (OSError, ValueError) as error:
-            failure = failure or error
+            failure = failure or getattr(error, "strerror", None) or str(error)
             continue
         if failure:
             say(f"cannot read {workdir / CONFIG} ({failure}): {path} stands in for it")
