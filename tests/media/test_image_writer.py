@@ -3,7 +3,8 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jaxstyle.media.image_writer import SAVE_OPTIONS, writable_name
+from jaxstyle.media.file_types import SAVE_OPTIONS
+from jaxstyle.media.image_writer import writable_name
 
 NAMES = st.text(st.sampled_from("aZ0é日😀%:. ~\\\n"), min_size=1)
 SUFFIXES = st.sampled_from([*SAVE_OPTIONS, ".JPG", ".gif", ".heic", ".", ""])
