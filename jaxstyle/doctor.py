@@ -1,6 +1,7 @@
 """What is installed here, and what is missing for what: `python -m jaxstyle.doctor`."""
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 
@@ -16,6 +17,8 @@ stylizing needs cannot be used; what an extra brings may be missing.
 def main(argv: Sequence[str] | None = None, prog: str = "python -m jaxstyle.doctor") -> int:
     """Runs the command; returns its exit status."""
     args = _parser(prog).parse_args(argv)
+    # Else JAX would take most of a GPU's memory, from whatever runs there, to name it.
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
     try:
         from jaxstyle.commands.run_doctor import examine
 
