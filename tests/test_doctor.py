@@ -48,7 +48,7 @@ def test_the_text_has_what_the_findings_have(found):
     # Names in one column, whose longest is this.
     column = slice(len("JAX computes on"), len("JAX computes on  "))
     assert {line[column] for line in text.splitlines() if line} == {"  "}
-    assert "lacks onnxruntime: pip install 'jaxstyle[onnx]'" in text
+    assert "pip install 'jaxstyle[onnx]', to export to ONNX; lacks onnxruntime\n" in text
     assert "2, Webcam C920: busy" in text
     for version in found["versions"].values():
         assert version in text

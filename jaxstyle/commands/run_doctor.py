@@ -32,14 +32,15 @@ ESSENTIAL = {
     "safetensors": "safetensors",
     "tqdm": "tqdm",
 }
+# What each extra is for.
 PURPOSES = {
     "train": "train, evaluate and prepare data",
     "onnx": "export to ONNX",
-    "virtual": "a camera that other programs can choose",
-    "tensorboard": "curves of training in TensorBoard",
-    "keras": "pretrained features in .h5 files",
-    "slurm": "sweeps as Slurm arrays",
-    "tfds": "data sets that TFDS prepares with TensorFlow",
+    "virtual": "be a camera that other programs can choose",
+    "tensorboard": "see curves of training in TensorBoard",
+    "keras": "read pretrained features in .h5 files",
+    "slurm": "run sweeps as Slurm arrays",
+    "tfds": "build data sets that TFDS prepares with TensorFlow",
 }
 CACHE = Path("~/.cache/jaxstyle")
 
@@ -121,8 +122,9 @@ def as_text(found: dict[str, Any]) -> str:
         ("", ""),
     ]
     for extra, missing in found["extras"].items():
-        state = f"lacks {', '.join(missing)}: {how_to_install(extra)}" if missing else "installed"
-        lines.append((extra, f"{state}  ({PURPOSES[extra]})"))
+        state = how_to_install(extra) if missing else "installed"
+        lacks = f"; lacks {', '.join(missing)}" if missing else ""
+        lines.append((extra, f"{state}, to {PURPOSES[extra]}{lacks}"))
     lines += [("", "")] if found["broken"] else []
     lines += [("BROKEN", problem) for problem in found["broken"]]
     width = max(len(name) for name, _ in lines)
