@@ -20,9 +20,14 @@ def distributions(requirements: list[str]) -> set[str]:
     return {re.sub(r"[-_.]+", "-", name).lower() for name in names}
 
 
+@pytest.fixture(scope="module")
+def brought_by():
+    """The distributions that a module at the top comes from, by its name."""
+    return importlib.metadata.packages_distributions()
+
+
 @pytest.mark.parametrize("extra", extras.MODULES)
-def test_the_modules_of_an_extra_are_what_pyproject_has_it_bring(extra):
-    brought_by = importlib.metadata.packages_distributions()
+def test_the_modules_of_an_extra_are_what_pyproject_has_it_bring(extra, brought_by):
     tops = {module.partition(".")[0] for module in extras.MODULES[extra]}
     wanted = distributions(PROJECT["optional-dependencies"][extra])
     assert {top for top in tops if not wanted & distributions(brought_by[top])} == set()
