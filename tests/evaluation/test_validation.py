@@ -70,7 +70,7 @@ def test_scenes_are_measured_against_the_truth_and_in_motion():
 
 
 @pytest.mark.parametrize(
-    ("by", "figures", "best", "better"),
+    ("by", "metrics", "best", "better"),
     [
         ("swd", {"swd": 0.2}, None, True),
         ("swd", {"swd": 0.2}, {"swd": 0.3}, True),
