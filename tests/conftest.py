@@ -50,6 +50,14 @@ def pytest_xdist_auto_num_workers(config):
     return min(cores, MOST_PROCESSES) if config.args == config.getini("testpaths") else 0
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """What is not marked as slow is marked as fast, for `pytest -m fast`."""
+    for item in items:
+        if item.get_closest_marker("slow") is None:
+            item.add_marker("fast")
+
+
 @pytest.fixture
 def media() -> Path:
     """Real photos, art and clips beside the checkout; tests that need them skip without them."""

@@ -12,6 +12,8 @@ from safetensors.numpy import save_file
 from jaxstyle.convert.__main__ import main
 from jaxstyle.inference.bundle import load_bundle
 
+pytestmark = pytest.mark.slow
+
 
 def animegan2_shapes():
     """The published tensors, in the order of the layers."""

@@ -16,6 +16,8 @@ from jaxstyle.media.images import read_image
 from jaxstyle.models import build_discriminator, build_generator
 from jaxstyle.models.examples import init_parameters
 
+pytestmark = pytest.mark.slow
+
 NANO = {"name": "realtime", "size": "nano"}
 JUDGE = {"name": "patch", "width": 4, "layers": 1}
 SMALL = ["--size=64", "--count=2", "--no_speed"]

@@ -104,6 +104,7 @@ def test_settings_change_the_recipe(recipe):
     assert (config.steps, config.data.noise, config.batch_size) == (7, 0.5, 4)
 
 
+@pytest.mark.slow
 def test_mistakes_end_the_program_with_one_line(recipe, tmp_path):
     """Of the parser, and of training itself; nothing is written for them."""
     flags = [f"--config={recipe()}", f"--workdir={tmp_path / 'run'}"]
@@ -123,6 +124,7 @@ def test_mistakes_end_the_program_with_one_line(recipe, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_a_recipe_and_an_override_train(recipe, tmp_path):
     workdir = tmp_path / "run"
     done = subprocess.run(
@@ -138,6 +140,7 @@ def test_a_recipe_and_an_override_train(recipe, tmp_path):
     assert [path.name for path in (workdir / "checkpoints").iterdir()] == ["2"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("signum", "status", "said"),
     [

@@ -26,6 +26,8 @@ from jaxstyle.media.images import read_image
 from jaxstyle.preparation.film_frames import output_size
 from jaxstyle.prepare import main
 
+pytestmark = pytest.mark.slow
+
 RATE = 12
 WIDTH, HEIGHT, BAR = 160, 120, 16
 PICTURES = list(Scenes("cel", count=6, size=(HEIGHT - 2 * BAR, WIDTH)))

@@ -85,6 +85,7 @@ def run(*arguments):
         return stop.code
 
 
+@pytest.mark.slow
 def test_a_film_keeps_frames_rate_length_and_sound(tmp_path, brighter):
     source, result = tmp_path / "in.mp4", tmp_path / "out.mp4"
     write_film(source)
@@ -101,6 +102,7 @@ def test_a_film_keeps_frames_rate_length_and_sound(tmp_path, brighter):
         assert after.metadata["comment"] == "Stylized with jaxstyle, model brighter"
 
 
+@pytest.mark.slow
 def test_strength_size_and_max_frames(tmp_path, brighter):
     source, result = tmp_path / "in.mp4", tmp_path / "out.mkv"
     write_film(source)
@@ -139,6 +141,7 @@ def test_a_picture_keeps_its_transparency(tmp_path, identity):
     np.testing.assert_allclose(result[solid], rgba[solid].astype(int), atol=1)
 
 
+@pytest.mark.slow
 def test_images_become_a_film_and_a_film_images(tmp_path, identity):
     (tmp_path / "photos").mkdir()
     for seed in range(5):
@@ -183,6 +186,7 @@ def flipped(data):
     return data[: len(data) // 3] + middle + data[len(data) // 2 :]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", [truncated, flipped, lambda _: b"", lambda _: b"text\n" * 500])
 def test_broken_films_are_one_line_and_leave_nothing(tmp_path, identity, capsys, damage):
     source, result = tmp_path / "in.mp4", tmp_path / "out.mp4"
@@ -200,6 +204,7 @@ def test_broken_films_are_one_line_and_leave_nothing(tmp_path, identity, capsys,
     assert list(tmp_path.iterdir()) == [source]
 
 
+@pytest.mark.slow
 def test_several_sinks_at_once_and_a_report(tmp_path, brighter, capsys):
     source, report = tmp_path / "in.mp4", tmp_path / "report.json"
     write_film(source, frames=12)
@@ -216,6 +221,7 @@ def test_several_sinks_at_once_and_a_report(tmp_path, brighter, capsys):
     assert "12 frames, " in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_pictures_are_watched_or_written_and_originals_stay(tmp_path, identity, capsys):
     (tmp_path / "photos").mkdir()
     original = tmp_path / "photos" / "a.png"
@@ -253,6 +259,7 @@ def wait_for_mean(url, level):
         time.sleep(0.05)
 
 
+@pytest.mark.slow
 def test_a_picture_that_is_watched_stays_and_takes_controls(tmp_path, identity, brighter):
     """The picture goes to a browser, in the first of two styles, then in the second."""
     Image.fromarray(picture(0, 32, 48)).save(tmp_path / "in.png")
@@ -332,6 +339,7 @@ def test_frames_that_do_not_fit_into_memory_are_one_line(tmp_path, capsys, monke
     assert errors == ["error: frames of this size do not fit into memory; give a smaller --size"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("stop", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
 )

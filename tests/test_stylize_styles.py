@@ -18,6 +18,8 @@ from jaxstyle.models.examples import init_parameters
 from jaxstyle.realtime.frame_loop import Loop
 from jaxstyle.stylize import main
 
+pytestmark = pytest.mark.slow
+
 RATE = Fraction(25)
 PLAIN = {"name": "realtime", "size": "tiny"}
 STYLES = {"name": "realtime", "size": "tiny", "styles": 2}

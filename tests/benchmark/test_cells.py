@@ -12,6 +12,8 @@ from jaxstyle.benchmark.measured_models import Model, prepare_models
 from jaxstyle.benchmark.worker_processes import peer_commands
 from jaxstyle.errors import UserError
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def cell(tmp_path):

@@ -12,6 +12,8 @@ import pytest
 from jaxstyle.benchmark.__main__ import main
 from jaxstyle.benchmark.worker_processes import PEERS
 
+pytestmark = pytest.mark.slow
+
 QUICK = ["--models=tiny", "--sizes=32x32", "--seconds=0.05"]
 
 

@@ -6,6 +6,8 @@ import pytest
 
 from jaxstyle.data import augment
 
+pytestmark = pytest.mark.slow
+
 KEY = jax.random.key(0)
 
 

@@ -16,6 +16,8 @@ import jaxstyle
 from jaxstyle.data.loader import make_loader
 from jaxstyle.errors import UserError
 
+pytestmark = pytest.mark.slow
+
 
 def flat_images(count: int, first: int = 0, size: int = 20) -> list[np.ndarray]:
     """Image i is filled with the value first + i, so that a batch tells what was read."""

@@ -13,6 +13,8 @@ from jaxstyle.data.scenes import Scenes, cache
 from jaxstyle.errors import UserError
 from jaxstyle.files.atomic_file import one_process_at_a_time
 
+pytestmark = pytest.mark.slow
+
 SIZE = (40, 48)
 
 

@@ -25,6 +25,8 @@ from jaxstyle.features import inception
 from jaxstyle.inference.bundle import Bundle, Judge
 from jaxstyle.inference.judge import FrameJudge
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def scenes():

@@ -8,6 +8,8 @@ import pytest
 
 from jaxstyle.evaluation.swd import laplacian_pyramid, sliced_wasserstein
 
+pytestmark = pytest.mark.slow
+
 KEY = jax.random.key(0)
 
 

@@ -14,6 +14,8 @@ from jaxstyle.inference.settings import Settings
 from jaxstyle.models import build_generator
 from jaxstyle.models.examples import init_parameters
 
+pytestmark = pytest.mark.slow
+
 CONFIGS = {
     "realtime": {"name": "realtime", "size": "tiny"},
     "multistyle": {"name": "realtime", "size": "tiny", "styles": 2},

@@ -12,6 +12,8 @@ onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 from jaxstyle.export import onnx as exporter  # noqa: E402
 
+pytestmark = pytest.mark.slow
+
 RNG = np.random.default_rng(0)
 # Four different sizes, so that no axis can pass for another.
 IMAGE = RNG.standard_normal((2, 8, 12, 3)).astype(np.float32)

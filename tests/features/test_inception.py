@@ -12,6 +12,8 @@ import pytest
 from jaxstyle.errors import UserError
 from jaxstyle.features import inception
 
+pytestmark = pytest.mark.slow
+
 
 def published_arrays(divisor=1):
     """Random arrays as pytorch-fid names them, with a part of the channels."""

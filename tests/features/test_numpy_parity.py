@@ -9,6 +9,8 @@ from jaxstyle.features.network import max_pool_2x2
 from jaxstyle.features.squeezenet import max_pool_3x3
 from jaxstyle.media.images import read_image
 
+pytestmark = pytest.mark.slow
+
 VGG19 = [64, 64, "M", 128, 128, "M", 256, 256, 256, 256, "M", 512, 512, 512, 512, "M"]
 VGG19 += [512, 512, 512, 512]
 

@@ -14,6 +14,8 @@ from jaxstyle.media.images import read_image
 from jaxstyle.models import build_generator
 from jaxstyle.models.examples import init_parameters
 
+pytestmark = pytest.mark.slow
+
 TINY = {"name": "realtime", "size": "tiny", "dtype": "float32"}
 
 

@@ -11,6 +11,8 @@ from jaxstyle.inference.engine import Stylizer, initial_state
 from jaxstyle.inference.open_model import open_model
 from jaxstyle.inference.settings import Settings
 
+pytestmark = pytest.mark.slow
+
 MOST_BYTES = 3_000_000
 
 

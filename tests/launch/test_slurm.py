@@ -17,6 +17,8 @@ from jaxstyle.errors import UserError
 from launch import slurm
 from launch.slurm import Job, batch_script, limit_seconds, refusal_reason, workdir_of
 
+pytestmark = pytest.mark.slow
+
 GOLDEN = Path(__file__).parent / "golden"
 TRAIN = ("python", "-m", "jaxstyle.main", "--config=configs/anime.py", "--workdir=runs/anime")
 

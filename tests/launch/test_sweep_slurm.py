@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.usefixtures("slurm")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("slurm")]
 
 ROOT = Path(__file__).parents[2]
 TIMEOUT = 300  # seconds, for what takes less than one minute on two free cores

@@ -4,8 +4,11 @@ import flax
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from jaxstyle.models import build_discriminator, build_generator
+
+pytestmark = pytest.mark.slow
 
 
 def count(parameters):

@@ -13,6 +13,8 @@ from jaxstyle.models.animegan3 import (
     lade,
 )
 
+pytestmark = pytest.mark.slow
+
 
 def count(parameters):
     return sum(leaf.size for leaf in jax.tree.leaves(parameters))

@@ -4,12 +4,15 @@ names of the tensors."""
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 from PIL import Image
 
 from jaxstyle.convert.layouts import MICROAST_PARTS, to_parameters
 from jaxstyle.models import build_generator
 from jaxstyle.models.examples import init_parameters
 from jaxstyle.models.microast import adain
+
+pytestmark = pytest.mark.slow
 
 ENCODER = {
     "enc1.0": (16, 3, 9, 9),

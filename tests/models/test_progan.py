@@ -16,6 +16,8 @@ from jaxstyle.models.progan import (
     pixel_norm,
 )
 
+pytestmark = pytest.mark.slow
+
 GENERATOR = ProganGenerator(latent=8, width=8, fmap_base=64, image_size=32)
 DISCRIMINATOR = ProganDiscriminator(width=8, fmap_base=64, image_size=32)
 LAST = 3

@@ -3,8 +3,11 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from jaxstyle.models.resnet import ReflectConv, ResnetGenerator
+
+pytestmark = pytest.mark.slow
 
 
 def count(parameters):

@@ -9,6 +9,8 @@ from jaxstyle.losses.adversarial import gradient_penalty
 from jaxstyle.models.layers import mean_pool, upsample_nearest
 from jaxstyle.models.wgan_gp import WganGpCritic, WganGpGenerator
 
+pytestmark = pytest.mark.slow
+
 
 def random_parameters(module, example):
     """Of the scale that keeps signals alive; gains and biases are away from 1 and 0."""

@@ -11,6 +11,8 @@ from jaxstyle.benchmark.measured_models import first_condition, prepare_models
 from jaxstyle.benchmark.worker_processes import PEERS_FOLDER
 from jaxstyle.inference.bundle import load_bundle, save_bundle
 
+pytestmark = pytest.mark.slow
+
 NAMES = ["tiny", "multistyle", "animegan2", "animegan3", "resnet", "microast", "aligned"]
 FRAMES = np.random.default_rng(0).uniform(-1, 1, (2, 32, 48, 3)).astype(np.float32)
 

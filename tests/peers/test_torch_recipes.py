@@ -21,6 +21,8 @@ from jaxstyle.benchmark.worker_processes import PEERS_FOLDER
 from jaxstyle.training import steps
 from jaxstyle.training.networks import build_networks
 
+pytestmark = pytest.mark.slow
+
 STEPS = 2
 # The smallest that the recipes' terms allow: shift takes 16 pixels off, and compares within 8 more.
 SIZES = {"realtime": 48, "animegan2": 32}

@@ -19,6 +19,8 @@ from jaxstyle.media.film import FilmReader, FilmWriter, Frame
 from jaxstyle.realtime import cameras
 from jaxstyle.realtime.cameras import CameraSource, StreamSource, without_secrets
 
+pytestmark = pytest.mark.slow
+
 SMALL, LARGE = (64, 48), (96, 80)
 
 

@@ -14,6 +14,8 @@ from jaxstyle.errors import UserError
 from jaxstyle.realtime.controls import KEYS, Controls
 from jaxstyle.realtime.window import WindowSink, draw_panel, help_lines
 
+pytestmark = pytest.mark.slow
+
 # A program with the window: it does what it is told on stdin, and says in which state it is then.
 PROGRAM = """
 import dataclasses, json, queue, sys, threading

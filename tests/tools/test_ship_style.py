@@ -20,6 +20,8 @@ from jaxstyle.styles import limits
 from tools import style_card as card
 from tools.ship_style import main
 
+pytestmark = pytest.mark.slow
+
 NANO = {"name": "realtime", "size": "nano"}
 JUDGE = {"name": "patch", "width": 4, "layers": 1}
 TRAINING = """python /opt/x/train.py --config=~/mine/cel.py --style="/a/my art/b" '~me/a/c' \\

@@ -173,6 +173,7 @@ def test_a_recipe_refuses_an_unknown_setting(recipe):
         check_config(config)
 
 
+@pytest.mark.slow
 def test_the_steps_of_a_recipe_fit_together(recipe):
     """Every kind of step that it takes: shapes, dtypes and names, without computing anything."""
     config = FrozenConfigDict(recipe.get_config())
@@ -219,6 +220,7 @@ def test_the_data_of_a_recipe_can_be_read(recipe):
             assert source[len(source) - 1].shape[2] == 3
 
 
+@pytest.mark.slow
 def test_a_recipe_trains_and_resumes_and_its_model_runs(
     recipe, pictures, squeezenet, tmp_path, compiled_once
 ):

@@ -17,6 +17,8 @@ from safetensors.numpy import load_file
 from jaxstyle.errors import UserError
 from jaxstyle.training import distributed
 
+pytestmark = pytest.mark.slow
+
 RECIPE = """
 from jaxstyle.config import default_config
 

@@ -19,6 +19,8 @@ from jaxstyle.models.examples import init_parameters
 from jaxstyle.models.growth import standing_statistics
 from jaxstyle.training.train_loop import train
 
+pytestmark = pytest.mark.slow
+
 COUNT = 500
 
 

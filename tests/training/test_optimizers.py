@@ -148,6 +148,7 @@ def as_numbers(state):
     return state.replace(key=jax.random.key_data(state.key))
 
 
+@pytest.mark.slow
 def test_a_run_with_muon_goes_on_from_its_checkpoint_as_if_nothing_had_been(small, tmp_path):
     networks = build_networks(small)
     step = trainer(small, networks, steps.updates_at(0, small))
@@ -172,6 +173,7 @@ def test_a_run_with_muon_goes_on_from_its_checkpoint_as_if_nothing_had_been(smal
     assert_same(figures_resumed, metrics)
 
 
+@pytest.mark.slow
 def test_a_stage_that_begins_forgets_the_past_and_not_how_muon_works():
     config = default_config()
     config.generator = ConfigDict({"name": "progan", "width": 8, "latent": 8, "image_size": 16})

@@ -13,6 +13,8 @@ from jaxstyle.training import sharding, steps
 from jaxstyle.training.config_checks import check_config
 from jaxstyle.training.networks import build_networks
 
+pytestmark = pytest.mark.slow
+
 STEPS = 2
 
 

@@ -20,6 +20,8 @@ import pytest
 
 from jaxstyle.inference.bundle import load_bundle
 
+pytestmark = pytest.mark.slow
+
 KILLS = int(os.environ.get("JAXSTYLE_KILLS", "3"))
 STEPS = 12
 

@@ -1,7 +1,10 @@
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from jaxstyle.training.progressive_growing import Growth
+
+pytestmark = pytest.mark.slow
 
 
 def pooled(x, factor):

@@ -13,6 +13,8 @@ from jaxstyle.losses import adversarial
 from jaxstyle.training import sharding, steps
 from jaxstyle.training.networks import build_networks
 
+pytestmark = pytest.mark.slow
+
 BOTH = steps.Updates(generator=True, discriminator=True, adversarial=True, r1=False)
 ONLY_GENERATOR = dataclasses.replace(BOTH, discriminator=False)
 ONLY_DISCRIMINATOR = dataclasses.replace(BOTH, generator=False)

@@ -4,6 +4,10 @@ import os
 import subprocess
 import sys
 
+import pytest
+
+pytestmark = pytest.mark.slow
+
 TRACE = """
 import functools, hashlib
 import jax, numpy as np

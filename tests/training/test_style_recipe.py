@@ -21,6 +21,8 @@ from jaxstyle.training.style_recipe import style_config
 from jaxstyle.training.train_loop import _compiled_steps, train
 from jaxstyle.training.training_data import load_batches, open_training_data, style_names
 
+pytestmark = pytest.mark.slow
+
 FOLDER = Path(__file__).parents[2] / "configs/styles"
 STYLES = ("cel", "impressionist", "multistyle", "starry", "woodblock")
 # The folder of its art and the painter that guides it, of each style; multistyle has this order.

@@ -13,6 +13,8 @@ from jaxstyle.benchmark.training.input import measure_input
 from jaxstyle.benchmark.training.input.__main__ import main
 from jaxstyle.config import default_config
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def config(tmp_path):

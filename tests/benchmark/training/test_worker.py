@@ -1,10 +1,13 @@
 """The worker that takes jaxstyle's own steps."""
 
 import numpy as np
+import pytest
 from ml_collections import ConfigDict, FrozenConfigDict
 
 from jaxstyle.benchmark.training import jaxstyle_training_worker as worker
 from jaxstyle.benchmark.training.recipes import recipe_config, scene_batch
+
+pytestmark = pytest.mark.slow
 
 
 def test_calls_are_steps_from_the_parameters_that_peers_are_given(monkeypatch, tmp_path):

@@ -15,6 +15,8 @@ from jaxstyle.training.networks import build_networks
 from jaxstyle.training.objectives import discriminator, generator
 from jaxstyle.training.objectives.term import Term
 
+pytestmark = pytest.mark.slow
+
 RAMP = ((0.0, 0.0), (1.0, 1.0))
 DEFAULTS = {
     "brightness": {"weight": 0.0, "schedule": RAMP, "wanted": 0.5},

@@ -18,6 +18,8 @@ from jaxstyle.training.networks import build_networks, init_discriminators, init
 from jaxstyle.training.objectives.generator import generator_terms
 from jaxstyle.training.objectives.players import Players
 
+pytestmark = pytest.mark.slow
+
 jit = functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
 
 GREY = np.array([0.299, 0.587, 0.114], np.float32)

@@ -18,6 +18,8 @@ from jaxstyle.training.objectives.generator import generator_terms
 from jaxstyle.training.objectives.outputs import run_generators
 from jaxstyle.training.objectives.players import Players
 
+pytestmark = pytest.mark.slow
+
 # Most of the time here goes into compiling, which need not end in fast programs.
 jit = functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
 
