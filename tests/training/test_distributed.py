@@ -114,7 +114,8 @@ def alone(start, tmp_path_factory) -> Path:
 
 @pytest.mark.parametrize(
     ("processes", "devices", "override"),
-    [(2, 2, "jit"), (1, 8, "jit"), (2, 2, "pmap")],
+    # One process with several devices is in test_parallel.py.
+    [(2, 2, "jit"), (2, 2, "pmap")],
 )
 def test_they_train_the_model_of_one(start, alone, tmp_path, processes, devices, override):
     children = start(tmp_path, processes, devices, f"--config.parallelism={override}")
