@@ -138,6 +138,7 @@ def test_folders_that_hold_nothing_or_too_much(tmp_path):
         open_source(str(tmp_path), size=64)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [0, 1])
 def test_every_kind_of_source_feeds_the_loader(tmp_path, workers, caplog):
     write_film(tmp_path / "a.mp4", [40, 80, 120])

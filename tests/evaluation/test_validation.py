@@ -36,6 +36,7 @@ def validation_of(content, style, **settings):
     return open_validation(FrozenConfigDict(config), content, style)
 
 
+@pytest.mark.slow
 def test_without_a_content_of_its_own_the_training_data_are_measured(pictures):
     validation = validation_of(pictures, pictures)
     metrics = validation.metrics([same])
@@ -56,6 +57,7 @@ def test_each_style_is_measured_against_its_own_pictures(pictures):
     assert validation.sheet([same, darker]).shape[1] == 3 * 64 + 2 * 4
 
 
+@pytest.mark.slow
 def test_scenes_are_measured_against_the_truth_and_in_motion():
     config = default_config()
     config.evaluation.update({"every": 1, "count": 2, "size": 64})

@@ -183,6 +183,7 @@ def sweep_command(*arguments) -> list[str]:
     return [sys.executable, "-m", "launch.sweep", *map(str, arguments)]
 
 
+@pytest.mark.slow
 def test_dry_run_prints_lines_for_a_shell_and_writes_nothing(recipe, tmp_path):
     path = recipe("[{'data.style': 'my film.mp4'}, {'data.style': \"it's\"}]")
     folder = tmp_path / "my sweep"
@@ -197,6 +198,7 @@ def test_dry_run_prints_lines_for_a_shell_and_writes_nothing(recipe, tmp_path):
     assert not folder.exists()
 
 
+@pytest.mark.slow
 def test_mistakes_end_the_command_with_one_line(recipe, tmp_path):
     arguments = [f"--config={recipe('sweeps.seeds(2)')}", f"--workdir={tmp_path / 'sweep'}"]
     lines = {

@@ -7,6 +7,8 @@ import pytest
 from jaxstyle.guides.painters import PAINTERS
 from jaxstyle.guides.painters.matching import to_lab
 
+pytestmark = pytest.mark.slow
+
 # One size for all: the filter of dabs compiles for each.
 HEIGHT, WIDTH = 316, 320
 DOWN, RIGHT = 5, 4
