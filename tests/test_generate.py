@@ -14,6 +14,8 @@ from jaxstyle.media.images import read_image
 from jaxstyle.models import build_generator
 from jaxstyle.models.examples import init_parameters
 
+pytestmark = pytest.mark.slow
+
 CONFIG = {"name": "dcgan", "latent": 4, "width": 4, "image_size": 16}
 SIZE, GAP = 16, 4
 

@@ -8,6 +8,8 @@ from jaxstyle.inference.bundle import load_bundle, save_bundle
 from jaxstyle.models import build_generator
 from jaxstyle.models.examples import init_parameters
 
+pytestmark = pytest.mark.slow
+
 
 def test_random_weights_hold_no_zeros_and_are_the_same_each_time(tmp_path):
     def parameters():

@@ -1,9 +1,12 @@
 import io
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from jaxstyle.benchmark.plot import plot_png
+
+pytestmark = pytest.mark.slow
 
 MACHINE = {"cpu": "Some CPU", "cores": 2, "accelerator": None}
 

@@ -14,6 +14,8 @@ from jaxstyle.data.scenes.render import LEVELS
 from jaxstyle.data.scenes.shot import VERSION, Shot
 from jaxstyle.errors import UserError
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 SEEDS = range(40, 48)
 

@@ -13,6 +13,8 @@ from jaxstyle.models import build_generator
 from jaxstyle.models.examples import init_parameters
 from jaxstyle.realtime.scheduler import Scheduler
 
+pytestmark = pytest.mark.slow
+
 
 class Shift(nn.Module):
     """x + shift: a plain generator."""

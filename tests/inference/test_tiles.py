@@ -11,6 +11,8 @@ from jaxstyle.inference.settings import Settings
 from jaxstyle.inference.tiles import stylize_in_tiles, tile_grid
 from jaxstyle.models import build_generator
 
+pytestmark = pytest.mark.slow
+
 
 def stylizer(config, seed=0):
     """A generator with random weights everywhere: the untrained one leaves frames as they are."""

@@ -22,7 +22,10 @@ from launch.sweep.progress import Progress, is_finished, metrics_of, progress_of
 from launch.sweep.runs import plan_runs, run_name
 
 # How ml_collections loads a recipe.
-pytestmark = pytest.mark.filterwarnings("ignore:the load_module:DeprecationWarning")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore:the load_module:DeprecationWarning"),
+]
 
 ROOT = Path(__file__).parents[2]
 
@@ -183,7 +186,6 @@ def sweep_command(*arguments) -> list[str]:
     return [sys.executable, "-m", "launch.sweep", *map(str, arguments)]
 
 
-@pytest.mark.slow
 def test_dry_run_prints_lines_for_a_shell_and_writes_nothing(recipe, tmp_path):
     path = recipe("[{'data.style': 'my film.mp4'}, {'data.style': \"it's\"}]")
     folder = tmp_path / "my sweep"
@@ -198,7 +200,6 @@ def test_dry_run_prints_lines_for_a_shell_and_writes_nothing(recipe, tmp_path):
     assert not folder.exists()
 
 
-@pytest.mark.slow
 def test_mistakes_end_the_command_with_one_line(recipe, tmp_path):
     arguments = [f"--config={recipe('sweeps.seeds(2)')}", f"--workdir={tmp_path / 'sweep'}"]
     lines = {

@@ -11,6 +11,8 @@ from jaxstyle.models import build_generator
 from jaxstyle.models.branches import BranchedConv, fold
 from jaxstyle.models.examples import init_parameters
 
+pytestmark = pytest.mark.slow
+
 SOBEL_X = np.array([[1, 0, -1], [2, 0, -2], [1, 0, -1]])
 LAPLACIAN = np.array([[0, 1, 0], [1, -4, 1], [0, 1, 0]])
 

@@ -9,6 +9,8 @@ from jax import lax
 
 from jaxstyle.models import convolutions, layers
 
+pytestmark = pytest.mark.slow
+
 NHWC = ("NHWC", "HWIO", "NHWC")
 
 

@@ -15,6 +15,8 @@ from jaxstyle.models.dcgan import (
 )
 from jaxstyle.models.layers import BatchNorm
 
+pytestmark = pytest.mark.slow
+
 
 def shapes(parameters):
     return {k: v.shape for k, v in flax.traverse_util.flatten_dict(parameters, sep="/").items()}
