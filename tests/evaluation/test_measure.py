@@ -193,7 +193,7 @@ def features(monkeypatch):
         return np.concatenate([values, values**2], axis=1)
 
     monkeypatch.setattr(inception, "activations", activations)
-    for others in ("_style_figures", "_content_figures"):
+    for others in ("_style_metrics", "_content_metrics"):
         monkeypatch.setattr(f"jaxstyle.evaluation.measure.{others}", lambda *_: {})
     return lambda frames: activations({}, frames)
 
