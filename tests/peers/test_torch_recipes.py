@@ -36,8 +36,9 @@ OFFSET = 5
 JITTER = 0.5
 
 # Takes the steps from the same parameters with the same draws, and says what figures it has and by
-# how much each tensor differs: moments at most, relative to their largest value; parameters in the
-# mean, relative to the learning rate, which is how far Adam goes in a step.
+# how much each tensor differs: moments, and what is iterated rather than learned, at most, relative
+# to their largest value; parameters in the mean, relative to the learning rate, which is how far
+# Adam goes in a step.
 PROGRAM = """
 import json, sys
 sys.path.insert(0, sys.argv[1])
@@ -106,7 +107,7 @@ for kind in ("parameters", "mu", "nu", "ema"):
         load_flax(network, below(np.load(order[kind]), name))
         for path, wanted in network.state_dict().items():
             difference = (found[path] - wanted).abs()
-            if kind in ("mu", "nu"):
+            if kind in ("mu", "nu") or path not in dict(network.named_parameters()):
                 difference = difference.max() / wanted.abs().max()
             else:
                 difference = difference.mean() / adam.param_groups[0]["lr"]
