@@ -1,5 +1,6 @@
 """Strict JAX for every test: an implicit promotion of a dtype or a rank is a bug."""
 
+import gc
 import os
 import tempfile
 from pathlib import Path
@@ -26,9 +27,16 @@ if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
 os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
 os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
 
+# Programs need not say which line of ours each operation comes from.
+os.environ.setdefault("JAX_TRACEBACK_IN_LOCATIONS_LIMIT", "0")
+
 import hypothesis
 import jax
 import pytest
+
+# Nor need garbage collection go through what is imported, or through what is being traced.
+gc.freeze()
+gc.set_threshold(100_000)
 
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")

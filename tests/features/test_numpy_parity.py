@@ -214,6 +214,8 @@ def photo(media, name="photos/kodak", size=(160, 192)):
 
 def test_the_small_vgg_matches_numpy(media):
     path = media / "weights" / "vgg19_small16x" / "e5_base.npz"
+    if not path.exists():
+        pytest.skip("these weights are not in the media folder")
     network, parameters = features.load("vgg19_small", path)
     images = photo(media, size=(40, 48))
     with np.load(path) as file:

@@ -52,7 +52,8 @@ def distance(generator: nn.Module, parameters, statistics, data: str) -> float:
     """Of 200 samples of the generator from the pictures, mean over the scales."""
     size = generator.image_size
     noise = np.random.default_rng(1).standard_normal((200, generator.latent), np.float32)
-    samples = np.asarray(sample_images(generator, parameters, noise, statistics))
+    sample = jax.jit(functools.partial(sample_images, generator))
+    samples = np.asarray(sample(parameters, noise, statistics))
     source = open_source(data, size=32)
     area = cv2.INTER_AREA
     pictures = [cv2.resize(source[i], (size, size), interpolation=area) for i in range(200)]

@@ -9,8 +9,9 @@ from jaxstyle.guides.painters.matching import to_lab
 
 pytestmark = pytest.mark.slow
 
-# One size for all: the filter of dabs compiles for each.
+# One size for all pictures, and one for flat colours: the filter of dabs compiles for each.
 HEIGHT, WIDTH = 316, 320
+FLAT_SIDE = 96
 DOWN, RIGHT = 5, 4
 # What is further away than this does not count: of the surroundings that starry tells a colour
 # and a lightness from, four standard deviations of 10 and of 20 pixels, and the 16 pixels of a dab
@@ -81,7 +82,7 @@ def test_a_blank_wall_gets_no_strokes(painter):
 
 
 def flat(*colour):
-    return np.broadcast_to(np.float32(colour), (HEIGHT, WIDTH, 3)).copy()
+    return np.broadcast_to(np.float32(colour), (FLAT_SIDE, FLAT_SIDE, 3)).copy()
 
 
 @pytest.mark.parametrize(("name", "darkest"), [("starry", 0.2), ("woodblock", 0.03)])

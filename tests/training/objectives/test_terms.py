@@ -49,8 +49,11 @@ def players_of(config: FrozenConfigDict, **fields) -> Players:
     init = jit(functools.partial(init_discriminators, networks, config))
     discriminators, stats = init(jax.random.key(1))
     # Away from the identity and from zero, where many terms vanish.
-    keys = iter(jax.random.split(jax.random.key(2), 1000))
-    generator = jax.tree.map(lambda p: p + 0.02 * jax.random.normal(next(keys), p.shape), generator)
+    rng = np.random.default_rng(2)
+    generator = jax.tree.map(
+        lambda p: np.asarray(p) + np.float32(0.02) * rng.standard_normal(p.shape, np.float32),
+        generator,
+    )
     return Players(networks, config, generator, helpers, discriminators, stats, {}, **fields)
 
 
