@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 
 import jaxstyle
+from jaxstyle.errors import quiet_without_a_reader
 
 # By name: the module whose `main` it is, the same as of `python -m`, and what it does.
 COMMANDS = {
@@ -33,7 +34,11 @@ _LONGEST = max(len(name.split()) for name in COMMANDS)
 
 def main(argv: Sequence[str] | None = None, prog: str = "jaxstyle") -> int:
     """Runs the command that the arguments name; returns its exit status, 2 if there is none."""
-    argv = sys.argv[1:] if argv is None else list(argv)
+    with quiet_without_a_reader():
+        return _run(sys.argv[1:] if argv is None else list(argv), prog)
+
+
+def _run(argv: list[str], prog: str) -> int:
     if not argv or argv[0] in ("-h", "--help", "help"):
         print(_help(prog))
         return 0

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 
 from jaxstyle.arguments import command_parser
+from jaxstyle.errors import run_program
 
 _DETAILS = """\
 Tells the versions, devices, cameras, FFmpeg's codecs, whether a window can be opened, the cache,
@@ -37,4 +38,4 @@ def _parser(prog: str) -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_program(main)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from jaxstyle.arguments import command_parser, frame_size, positive_int
-from jaxstyle.errors import run_command
+from jaxstyle.errors import run_command, run_program
 from jaxstyle.extras import require
 from jaxstyle.inference.shipped_styles import model_help
 
@@ -148,4 +148,4 @@ def _add_instruments(parser: argparse.ArgumentParser) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_program(main)

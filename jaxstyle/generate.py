@@ -1,11 +1,10 @@
 """Makes images and films out of noise: `python -m jaxstyle.generate MODEL OUT`."""
 
 import argparse
-import sys
 from collections.abc import Sequence
 
 from jaxstyle.arguments import command_parser, fraction, positive_int, rate
-from jaxstyle.errors import run_command
+from jaxstyle.errors import run_command, run_program
 from jaxstyle.inference.shipped_styles import model_help
 from jaxstyle.media.file_types import CONTAINERS, SAVE_OPTIONS
 
@@ -77,4 +76,4 @@ def _seed(text: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_program(main)

@@ -1,11 +1,11 @@
 """A camera in a style, live: `python -m jaxstyle.live --model=cel`."""
 
 import argparse
-import sys
 from collections.abc import Sequence
 
 from jaxstyle import stylize
 from jaxstyle.arguments import command_parser
+from jaxstyle.errors import run_program
 
 _DETAILS = """\
 SOURCE is the number of a camera, or the address of a stream (rtsp://..., http://...); films and
@@ -54,4 +54,4 @@ def _parser(prog: str) -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_program(main)

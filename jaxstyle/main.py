@@ -5,11 +5,10 @@ Where several processes are to train one model, each is started with this comman
 """
 
 import argparse
-import sys
 from collections.abc import Sequence
 
 from jaxstyle.arguments import parse_with_settings, settings_parser
-from jaxstyle.errors import UserError, run_command
+from jaxstyle.errors import UserError, run_command, run_program
 from jaxstyle.extras import require
 
 _DETAILS = """\
@@ -55,4 +54,4 @@ def _parser(prog: str) -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_program(main)

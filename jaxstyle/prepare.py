@@ -3,14 +3,13 @@
 import argparse
 import contextlib
 import signal
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import FrameType
 
 from jaxstyle.arguments import command_parser, positive_int
 from jaxstyle.choices import HASH_BITS
-from jaxstyle.errors import run_command
+from jaxstyle.errors import run_command, run_program
 from jaxstyle.extras import require
 from jaxstyle.interrupt import STOP_SIGNALS, Stopped
 
@@ -157,4 +156,4 @@ def _stopping_at_once() -> Iterator[None]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_program(main)

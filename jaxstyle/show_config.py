@@ -1,11 +1,10 @@
 """Prints all settings of a recipe: `python -m jaxstyle.show_config configs/anime.py`."""
 
 import argparse
-import sys
 from collections.abc import Sequence
 
 from jaxstyle.arguments import parse_with_settings, settings_parser
-from jaxstyle.errors import run_command
+from jaxstyle.errors import run_command, run_program
 from jaxstyle.extras import require
 
 _DETAILS = """\
@@ -41,4 +40,4 @@ def _parser(prog: str) -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_program(main)

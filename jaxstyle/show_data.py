@@ -1,12 +1,11 @@
 """Shows a batch that a recipe trains on: `python -m jaxstyle.show_data configs/anime.py`."""
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from jaxstyle.arguments import parse_with_settings, settings_parser
-from jaxstyle.errors import run_command
+from jaxstyle.errors import run_command, run_program
 from jaxstyle.extras import require
 
 _DETAILS = """\
@@ -48,4 +47,4 @@ def _parser(prog: str) -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_program(main)

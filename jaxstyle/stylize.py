@@ -9,7 +9,7 @@ from typing import Any
 
 from jaxstyle.arguments import command_parser, frame_size, positive_int, rate
 from jaxstyle.choices import ACCELERATOR_BATCH
-from jaxstyle.errors import UserError, reported_in_one_line
+from jaxstyle.errors import UserError, reported_in_one_line, run_program
 from jaxstyle.inference.shipped_styles import model_help
 from jaxstyle.media.file_types import CONTAINERS
 
@@ -216,4 +216,4 @@ def _strength(text: str) -> Any:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_program(main)

@@ -12,13 +12,12 @@ import re
 import shutil
 import string
 import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from jaxstyle.arguments import positive_int
-from jaxstyle.errors import UserError, run_command
+from jaxstyle.errors import UserError, run_command, run_program
 from launch.slurm import workdir_of
 
 _DETAILS = """\
@@ -211,4 +210,4 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_program(main)

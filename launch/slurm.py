@@ -11,13 +11,12 @@ import re
 import shlex
 import shutil
 import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from jaxstyle.arguments import positive_int
-from jaxstyle.errors import UserError, run_command
+from jaxstyle.errors import UserError, run_command, run_program
 from jaxstyle.files.atomic_file import make_folder, write_whole
 
 _DETAILS = """\
@@ -273,4 +272,4 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_program(main)

@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import os
 import subprocess
 import sys
 
@@ -117,3 +118,34 @@ def test_examples_are_shown_as_the_command_was_called():
     assert as_called("python -m jaxstyle.live", "python -m jaxstyle stylize") == (
         "python -m jaxstyle live"
     )
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("arguments", [["--help"], ["styles"]])
+def test_a_closed_pipe_ends_a_command_quietly(arguments, unbuffered, monkeypatch):
+    """While it prints, or at the end, where what was printed is kept until then."""
+    monkeypatch.setenv("PYTHONUNBUFFERED", unbuffered)
+    assert without_a_reader(["jaxstyle", *arguments]) == [(141, "")]
+
+
+def test_a_closed_pipe_ends_every_module_quietly(monkeypatch):
+    monkeypatch.setenv("PYTHONUNBUFFERED", "")  # else argparse itself passes over it
+    modules = [module.removesuffix(".__main__") for module, _ in COMMANDS.values()]
+    assert without_a_reader(*([m, "--help"] for m in modules)) == [(141, "")] * len(modules)
+
+
+def without_a_reader(*commands):
+    """(status, what is on stderr) of each `python -m` of which nobody reads what it prints."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        running = [
+            subprocess.Popen(
+                [sys.executable, "-m", *command], stdout=writer, stderr=subprocess.PIPE, text=True
+            )
+            for command in commands
+        ]
+        stderr = [process.communicate(timeout=60)[1] for process in running]
+    finally:
+        os.close(writer)
+    return [(process.returncode, said) for process, said in zip(running, stderr, strict=True)]

@@ -2,7 +2,7 @@ import argparse
 
 import pytest
 
-from jaxstyle.errors import UserError, run_command
+from jaxstyle.errors import UserError, quiet_without_a_reader, run_command
 
 ARGS = argparse.Namespace(out="here")
 
@@ -38,3 +38,8 @@ def test_a_mistake_of_ours_keeps_its_traceback():
 
     with pytest.raises(ValueError, match="a bug"):
         run_command(fail, ARGS, interrupted="nothing is written")
+
+
+def test_another_closed_pipe_is_no_end():
+    with pytest.raises(BrokenPipeError, match="of a worker"), quiet_without_a_reader():
+        raise BrokenPipeError("of a worker")

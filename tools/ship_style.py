@@ -7,7 +7,6 @@ import argparse
 import dataclasses
 import itertools
 import re
-import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -18,7 +17,7 @@ from tqdm import tqdm
 
 from jaxstyle.data.sources import open_source
 from jaxstyle.data.video import VideoFrames
-from jaxstyle.errors import UserError, run_command
+from jaxstyle.errors import UserError, run_command, run_program
 from jaxstyle.evaluation.contents import (
     Content,
     check_content,
@@ -316,4 +315,4 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_program(main)

@@ -6,14 +6,13 @@ in DOCS/photos_and_clips.md.
 """
 
 import argparse
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import jax
 
-from jaxstyle.errors import UserError, run_command
+from jaxstyle.errors import UserError, run_command, run_program
 from jaxstyle.evaluation.footage import LONG_SPAN
 from jaxstyle.files.atomic_file import write_whole
 from jaxstyle.inference.bundle import Bundle, load_bundle
@@ -248,4 +247,4 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_program(main)

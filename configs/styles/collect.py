@@ -8,7 +8,6 @@ sources and licences are in the model card, docs/styles.md.
 
 import argparse
 import shutil
-import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -16,7 +15,7 @@ import numpy as np
 
 from jaxstyle.data.sources import IMAGE_EXTENSIONS
 from jaxstyle.data.video import VideoFrames
-from jaxstyle.errors import UserError, run_command
+from jaxstyle.errors import UserError, run_command, run_program
 from jaxstyle.media.contact_sheet import write_png
 from jaxstyle.media.images import find_files, read_image
 
@@ -146,4 +145,4 @@ def _write(image: np.ndarray, path: Path) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_program(main)

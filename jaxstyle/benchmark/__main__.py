@@ -9,7 +9,7 @@ from pathlib import Path
 from jaxstyle.arguments import command_parser, listed, positive_int, seconds
 from jaxstyle.benchmark.worker_processes import PEERS
 from jaxstyle.choices import BENCHMARK_PLOT, BENCHMARK_RESULTS, DTYPES, MEASURED_MODELS
-from jaxstyle.errors import run_command
+from jaxstyle.errors import run_command, run_program
 from jaxstyle.extras import require
 from jaxstyle.inference.shipped_styles import model_help
 
@@ -124,4 +124,4 @@ def _dtype(text: str) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_program(main)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from jaxstyle.arguments import command_parser
 from jaxstyle.choices import PUBLISHED_KINDS
-from jaxstyle.errors import run_command
+from jaxstyle.errors import run_command, run_program
 
 _DETAILS = """\
 kinds:
@@ -66,4 +66,4 @@ def _parser(prog: str) -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_program(main)

@@ -1,13 +1,12 @@
 """Exports a model for other programs: `python -m jaxstyle.export MODEL OUT`."""
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from jaxstyle.arguments import command_parser, frame_size, positive_int
 from jaxstyle.choices import DTYPES, EXPORT_FORMATS, PLATFORMS
-from jaxstyle.errors import run_command
+from jaxstyle.errors import run_command, run_program
 from jaxstyle.inference.shipped_styles import model_help
 
 _DETAILS = """\
@@ -72,4 +71,4 @@ def _platforms(text: str) -> tuple[str, ...]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_program(main)

@@ -1,12 +1,11 @@
 """Shows the styles that ship: `python -m jaxstyle.styles`."""
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from jaxstyle.arguments import command_parser
-from jaxstyle.errors import run_command
+from jaxstyle.errors import run_command, run_program
 
 _EXAMPLES = """\
 examples:
@@ -50,4 +49,4 @@ def _parser(prog: str) -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_program(main)

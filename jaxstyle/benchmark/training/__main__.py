@@ -9,7 +9,7 @@ from pathlib import Path
 from jaxstyle.arguments import command_parser, listed, positive_int, seconds
 from jaxstyle.benchmark.worker_processes import TRAINING_PEERS
 from jaxstyle.choices import TRAINING_PLOT, TRAINING_RESULTS
-from jaxstyle.errors import run_command
+from jaxstyle.errors import run_command, run_program
 from jaxstyle.extras import require
 
 
@@ -84,4 +84,4 @@ def _parser(prog: str) -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_program(main)

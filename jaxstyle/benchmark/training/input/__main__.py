@@ -7,7 +7,7 @@ from pathlib import Path
 
 from jaxstyle.arguments import parse_with_settings, seconds, settings_parser
 from jaxstyle.choices import INPUT_RESULTS
-from jaxstyle.errors import UserError, run_command
+from jaxstyle.errors import UserError, run_command, run_program
 from jaxstyle.extras import require
 
 
@@ -50,4 +50,4 @@ def _parser(prog: str) -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_program(main)
