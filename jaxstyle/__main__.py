@@ -45,6 +45,9 @@ def _run(argv: list[str], prog: str) -> int:
     if argv[0] == "--version":
         print(f"jaxstyle {jaxstyle.__version__}")
         return 0
+    if group := _group(argv):
+        print(_help(prog, group))
+        return 0
     for count in range(_LONGEST, 0, -1):
         name = " ".join(argv[:count])
         if name in COMMANDS:
@@ -54,15 +57,25 @@ def _run(argv: list[str], prog: str) -> int:
     return 2
 
 
-def _help(prog: str) -> str:
-    width = max(map(len, COMMANDS))
-    lines = [f"  {name:{width}}  {what}" for name, (_, what) in COMMANDS.items()]
+def _group(argv: Sequence[str]) -> str | None:
+    """The word that only begins names of commands, "config", where no more is typed than help."""
+    word, *rest = argv
+    begins = word not in COMMANDS and any(name.startswith(f"{word} ") for name in COMMANDS)
+    return word if begins and rest in ([], ["-h"], ["--help"], ["help"]) else None
+
+
+def _help(prog: str, group: str | None = None) -> str:
+    """What there is: all commands, or those whose names begin with one word."""
+    begin = f"{group} " if group else ""
+    about = "Trains a GAN on a style; turns a camera, a stream or a film into that style, live."
+    listed = {name: what for name, (_, what) in COMMANDS.items() if name.startswith(begin)}
+    width = max(map(len, listed))
+    lines = [f"  {name:{width}}  {what}" for name, what in listed.items()]
     return "\n".join(
         [
-            f"usage: {prog} COMMAND ...",
+            f"usage: {prog} {begin or 'COMMAND '}...",
             "",
-            "Trains a GAN on a style; turns a camera, a stream or a film into that style, live.",
-            "",
+            *([] if group else [about, ""]),
             "commands:",
             *lines,
             "",

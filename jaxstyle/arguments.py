@@ -66,6 +66,10 @@ def listed[T](item: Callable[[str], T]) -> Callable[[str], list[T]]:
     return parse
 
 
+# Modules whose command has another name.
+_COMMANDS = {"main": "train", "show_config": "config show", "show_data": "data show"}
+
+
 def command_parser(prog: str, description: str, details: str = "") -> argparse.ArgumentParser:
     """The parser of a command.
 
@@ -88,10 +92,10 @@ def as_called(text: str, prog: str) -> str:
         return text
 
     def named(match: re.Match) -> str:
-        words = ["train" if word == "main" else word for word in match[1].split(".")]
-        return f"{caller}jaxstyle {' '.join(words)}"
+        command = _COMMANDS.get(match[1]) or match[1].replace(".", " ")
+        return f"{caller}jaxstyle {command}"
 
-    return re.sub(r"python -m jaxstyle\.([a-z]+(?:\.[a-z]+)*)", named, text)
+    return re.sub(r"python -m jaxstyle\.([a-z_]+(?:\.[a-z_]+)*)", named, text)
 
 
 def settings_parser(prog: str, description: str, details: str = "") -> argparse.ArgumentParser:

@@ -34,8 +34,9 @@ def require(extra: str, *modules: str) -> None:
     nothing, so that it may be asked before what takes long.
     """
     if missing := missing_modules(extra, *modules):
+        are = "is" if len(missing) == 1 else "are"
         raise UserError(
-            f"this needs {', '.join(missing)}, which is not installed: {how_to_install(extra)}"
+            f"this needs {', '.join(missing)}, which {are} not installed: {how_to_install(extra)}"
         )
 
 

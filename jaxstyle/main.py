@@ -13,7 +13,8 @@ from jaxstyle.extras import require
 
 _DETAILS = """\
 RECIPE is a file such as configs/anime.py; configs/anime.py:base gives it an argument. Settings of
-the recipe can be given as well: --config.NAME=VALUE.
+the recipe can be given as well, --config.NAME=VALUE: python -m jaxstyle.show_config RECIPE lists
+them.
 
 examples:
   the cel look, from the data that are built in:

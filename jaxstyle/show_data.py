@@ -13,6 +13,10 @@ The picture has a row for each kind of image in the batch, such as content and s
 for each of its examples: as the loader gives them, before they are flipped and recoloured on the
 device. --config.NAME=VALUE changes a setting, as in training.
 
+It is a batch of all the data, so that what is rendered or painted for a recipe, such as the 4,000
+scenes of configs/anime.py, is made first: once, which can take minutes, and is told as it goes on.
+Training then finds it done.
+
 example:
     python -m jaxstyle.show_data configs/anime.py --config.data.content=photos/ --out=batch.png
 """

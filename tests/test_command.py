@@ -3,6 +3,7 @@
 import importlib
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -49,6 +50,7 @@ def test_the_help_of_every_command_imports_nothing_heavy_and_shows_how_it_was_ca
     [
         *("main", "stylize", "generate", "evaluate", "prepare", "styles", "export", "convert"),
         *("benchmark", "benchmark.training", "benchmark.training.input", "live", "doctor"),
+        *("show_config", "show_data"),
     ],
 )
 def test_every_command_is_a_module_too(module):
@@ -67,6 +69,16 @@ def test_help_lists_every_command_with_what_it_does(capsys):
     printed = capsys.readouterr().out
     for name, (_, what) in COMMANDS.items():
         assert any(line.split("  ")[1:2] == [name] and what in line for line in printed.split("\n"))
+
+
+@pytest.mark.parametrize("asked", ["config", "config --help", "data -h"])
+def test_a_word_that_begins_commands_lists_them(asked, capsys):
+    assert main(asked.split()) == 0
+    printed = capsys.readouterr().out
+    group = asked.split()[0]
+    assert printed.startswith(f"usage: jaxstyle {group} ...")
+    assert f"  {group} show  {COMMANDS[f'{group} show'][1]}" in printed
+    assert "stylize" not in printed
 
 
 def test_the_version(capsys):
@@ -118,6 +130,28 @@ def test_examples_are_shown_as_the_command_was_called():
     assert as_called("python -m jaxstyle.live", "python -m jaxstyle stylize") == (
         "python -m jaxstyle live"
     )
+    for name, (module, _) in COMMANDS.items():
+        typed = f"python -m {module.removesuffix('.__main__')} x"
+        assert as_called(typed, "jaxstyle stylize") == f"jaxstyle {name} x"
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_what_help_names_is_a_command(name, capsys):
+    module = importlib.import_module(COMMANDS[name][0])
+    with pytest.raises(SystemExit):
+        module.main(["--help"], prog=f"jaxstyle {name}")
+    help_ = capsys.readouterr().out
+    for words in re.findall(r"(?<!\S)jaxstyle ([\w ]+)", help_):
+        assert command_named(words), words
+    with pytest.raises(SystemExit):
+        module.main(["--help"])
+    for typed in re.findall(r"python -m ([\w.]+)", capsys.readouterr().out):
+        assert typed in {module.removesuffix(".__main__") for module, _ in COMMANDS.values()}
+
+
+def command_named(words):
+    """Whether "stylize holiday" begins with the name of a command."""
+    return any(f"{words} ".startswith(f"{name} ") for name in COMMANDS)
 
 
 @pytest.mark.parametrize("unbuffered", ["", "1"])

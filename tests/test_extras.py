@@ -48,6 +48,8 @@ def test_what_is_missing_is_told_in_one_line_with_what_to_install(monkeypatch):
     with pytest.raises(UserError) as refused:
         extras.require("train")
     assert str(refused.value) == (
-        "this needs no_such_module, no_such.below, which is not installed: "
+        "this needs no_such_module, no_such.below, which are not installed: "
         "pip install 'jaxstyle[train]'"
     )
+    with pytest.raises(UserError, match="this needs no_such_module, which is not installed"):
+        extras.require("train", "json", "no_such_module")
