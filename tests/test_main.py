@@ -34,6 +34,11 @@ def get_config():
     return config
 """
 
+NO_RETURN = """
+def get_config():
+    pass
+"""
+
 
 @pytest.fixture
 def recipe(tmp_path):
@@ -68,8 +73,19 @@ def refusal(recipe, *settings) -> str:
 
 
 def test_an_unknown_setting_on_the_command_line(recipe):
-    assert "nosuch" in refusal(recipe(), "--config.nosuch=1")
-    assert "nosuch" in refusal(recipe(), "--config.data.nosuch=1")
+    listed = "`jaxstyle config show RECIPE` lists them"
+    assert refusal(recipe(), "--config.nosuch=1") == f"no setting nosuch; {listed}"
+    assert refusal(recipe(), "--config.data.nosuch=1") == f"no setting data.nosuch; {listed}"
+    assert refusal(recipe(), "--config.steps.x=1") == f"no setting steps.x; {listed}"
+    assert refusal(recipe(), "--config.steps=2", "--config.losses.brightness.weight=1") == (
+        f"no setting losses.brightness.weight; {listed}"
+    )
+
+
+def test_a_setting_that_is_near_is_named(recipe):
+    assert ", did you mean steps?" in refusal(recipe(), "--config.stepz=1")
+    message = refusal(recipe(), "--config.losses.patchnce.weight", "2")
+    assert "no setting losses.patchnce.weight, did you mean losses.patch_nce?" in message
 
 
 def test_an_unknown_setting_in_a_recipe(recipe):
@@ -86,8 +102,19 @@ def test_a_value_of_the_wrong_type(recipe):
 
 
 def test_a_recipe_that_is_not_there(tmp_path):
-    assert "nowhere.py" in refusal(tmp_path / "nowhere.py")
+    assert refusal(tmp_path / "nowhere.py").startswith(f"no recipe {tmp_path / 'nowhere.py'}")
     assert "nowhere.py" in refusal(tmp_path / "nowhere.py", "--config.steps=3")
+
+
+@pytest.mark.parametrize(
+    ("name", "text"), [("notes.md", "How it's done"), ("empty.py", ""), ("none.py", NO_RETURN)]
+)
+def test_a_file_that_is_no_recipe(name, text, tmp_path, monkeypatch):
+    # ml_collections would run it on top of the recipe that it loaded last.
+    monkeypatch.delitem(sys.modules, "config_config", raising=False)
+    path = tmp_path / name
+    path.write_text(text)
+    assert refusal(path).startswith(f"{path} is no recipe: that is a Python file")
 
 
 def test_a_recipe_that_is_no_python(recipe):

@@ -175,8 +175,13 @@ def _read(path: Path, *, tensors: bool = True) -> tuple[str, dict[str, np.ndarra
                 raise UserError(f"{path} is not a jaxstyle bundle of format {FORMAT}")
             names = file.keys() if tensors else ()
             return text.get("jaxstyle", ""), {name: file.get_tensor(name) for name in names}
+    except SafetensorError as error:  # in terms of the format's inside
+        raise UserError(
+            f"{path} is not a readable .safetensors file: it is damaged, or something else than a "
+            "model"
+        ) from error
     # A type that NumPy does not have is any of the last three.
-    except (SafetensorError, OSError, TypeError, KeyError, AttributeError) as error:
+    except (OSError, TypeError, KeyError, AttributeError) as error:
         raise UserError(f"{path} is not a readable .safetensors file: {error}") from error
 
 

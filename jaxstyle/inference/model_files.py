@@ -1,5 +1,6 @@
 """From what a user calls a model to its file: a path, a style that ships, or an https URL."""
 
+import difflib
 import os
 import re
 from pathlib import Path
@@ -35,9 +36,12 @@ def find_model(spec: str | os.PathLike) -> Path:
         return shipped_styles.bundle_path(spec)
     if _URL.match(spec):
         return _fetch(spec)
+    near = difflib.get_close_matches(spec, shipped_styles.names(), n=1)
+    meant = f"; did you mean {near[0]!r}?" if near else ""
     raise UserError(
         f"no model at {spec}: it is neither a file, such as training writes as "
-        f"WORKDIR/model.safetensors, nor a style that ships ({shipped_styles.listed_names()})"
+        f"WORKDIR/model.safetensors, nor a style that ships "
+        f"({shipped_styles.listed_names()}){meant}"
     )
 
 

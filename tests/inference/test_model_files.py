@@ -162,3 +162,11 @@ def test_stylize_without_a_model_says_what_ships(capsys):
     with pytest.raises(SystemExit):
         stylize(["--help"])
     assert "a style that ships (cel, ink)" in " ".join(capsys.readouterr().out.split())
+
+
+def test_a_style_that_is_near_is_named():
+    with pytest.raises(UserError, match=r"no model at cell: .*; did you mean 'cel'\?$"):
+        find_model("cell")
+    with pytest.raises(UserError) as refused:
+        find_model("runs/demo")
+    assert "did you mean" not in str(refused.value)
