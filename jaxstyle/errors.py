@@ -38,9 +38,10 @@ def quiet_without_a_reader() -> Iterator[None]:
         try:
             yield
         finally:
-            sys.stdout.flush()
+            if sys.stdout is not None:  # closed from the start, `>&-`
+                sys.stdout.flush()
     except BrokenPipeError:
-        if not _is_closed(sys.stdout.fileno()):
+        if sys.stdout is None or not _is_closed(sys.stdout.fileno()):
             raise
         # Python writes what is left once more at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

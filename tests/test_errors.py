@@ -2,7 +2,7 @@ import argparse
 
 import pytest
 
-from jaxstyle.errors import UserError, quiet_without_a_reader, run_command
+from jaxstyle.errors import UserError, quiet_without_a_reader, run_command, run_program
 
 ARGS = argparse.Namespace(out="here")
 
@@ -43,3 +43,10 @@ def test_a_mistake_of_ours_keeps_its_traceback():
 def test_another_closed_pipe_is_no_end():
     with pytest.raises(BrokenPipeError, match="of a worker"), quiet_without_a_reader():
         raise BrokenPipeError("of a worker")
+
+
+def test_without_any_stdout_a_program_runs(monkeypatch):
+    monkeypatch.setattr("sys.stdout", None)
+    with pytest.raises(SystemExit) as end:
+        run_program(lambda: 3)
+    assert end.value.code == 3
