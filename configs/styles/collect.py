@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from jaxstyle.data.sources import IMAGE_EXTENSIONS
+from jaxstyle.data.sources import FILM_EXTENSIONS, IMAGE_EXTENSIONS
 from jaxstyle.data.video import VideoFrames
 from jaxstyle.errors import UserError, run_command, run_program
 from jaxstyle.media.contact_sheet import write_png
@@ -75,6 +75,24 @@ _SINGLE = {
     "wave": ("style/single_references/fst_wave.jpg", 2, 4),
     "starry_night": ("style/single_references/mst_starry_night.jpg", 3, 5),
 }
+# Art in one look a folder, for the gallery: every fifth picture is held out.
+_GALLERY = {
+    "hiroshige": ("style/ukiyoe_hiroshige",),
+    "tarot": ("style/comic_tarot_rws",),
+    "crane": ("style/toybook_crane",),
+    "wright": ("style/storybook_wright",),
+    "busch": ("style/comic_busch",),
+    "heath_robinson": ("style/ink_heathrobinson",),
+    "rackham": ("style/inkwash_rackham", "style/inkwash_rackham_peterpan"),
+    "watercolours": ("style/watercolour_travel",),
+    "impressionists": ("style/impressionist_paris", "style/paintings_impressionist"),
+    "pyle": ("style/oil_pyle",),
+}
+_EVERY_HELD_OUT = 5
+# People, rooms, streets, nights: photos that the gallery looks at beside those above, and frames of
+# a webcam, which has the noise that films have.
+_GALLERY_PHOTOS = ("photos/content_cid22", "photos/content_clic2025")
+_WEBCAM = "video/video_webcam_asl"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -109,6 +127,19 @@ def _collect(args: argparse.Namespace) -> None:
         for i, field in enumerate(_fields(read_image(_found(media, file)), rows, columns)):
             is_held_out = (i // columns + i % columns) % 2
             _write(field, out / ("held_out" if is_held_out else "") / name / f"field_{i}.png")
+    for name, folders in _GALLERY.items():
+        files = [path for folder in folders for path in _pictures(media, folder)]
+        for i, path in enumerate(files):
+            is_held_out = i % _EVERY_HELD_OUT == _EVERY_HELD_OUT - 1
+            folder = out / ("held_out" if is_held_out else "") / name
+            folder.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, folder / f"{path.parent.name}_{path.name}")
+    shutil.copytree(out / "content", out / "gallery_content")
+    for name in _GALLERY_PHOTOS:
+        files = _pictures(media, name)
+        _copy(media, [f"{name}/{path.name}" for path in files], out / "gallery_content")
+    for film in find_files(_found(media, _WEBCAM), FILM_EXTENSIONS):
+        _cut_frames(film, 1, out / "gallery_content")
     for folder in sorted(path for path in out.rglob("*") if any(path.glob("*.*"))):
         print(f"{folder}: {len(list(folder.glob('*.*')))} pictures")
 
@@ -118,6 +149,11 @@ def _found(media: Path, name: str) -> Path:
     if not path.exists():
         raise UserError(f"there is no {path}; is {media} the folder of photos/, style/ and video/?")
     return path
+
+
+def _pictures(media: Path, folder: str) -> list[Path]:
+    """Its image files, by name."""
+    return sorted(find_files(_found(media, folder), IMAGE_EXTENSIONS), key=lambda path: path.name)
 
 
 def _copy(media: Path, names: Iterable[str], folder: Path) -> None:

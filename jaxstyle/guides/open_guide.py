@@ -7,8 +7,8 @@ from jaxstyle.data.pairs import key_frames
 from jaxstyle.data.scaled import Scaled
 from jaxstyle.data.sources import Source, open_source
 from jaxstyle.errors import UserError
-from jaxstyle.guides.painters import PAINTERS
-from jaxstyle.guides.teacher import Taught, painted, taught
+from jaxstyle.guides.painters import ART_LOOKS, PAINTERS
+from jaxstyle.guides.teacher import Taught, painted, painted_from_art, taught
 from jaxstyle.inference import styles
 from jaxstyle.inference.model_files import find_model
 from jaxstyle.inference.open_model import open_model
@@ -26,6 +26,7 @@ def open_guide(spec: str, content: Source, *, cache_dir: str | os.PathLike) -> T
     - `painter:oil`: a painter of `jaxstyle.guides.painters`. `painter:oil?art=paintings/`: what it
       paints gets the colours and contrasts of that source; `&colours=0.5&contrasts=0.8` so far (0
       to 1).
+    - `painter:tarot?art=cards/`: one of those painters that take all their colours from the art.
     - `model.safetensors`: a bundle; `model.safetensors?style=wave.jpg` one that takes a style
       image, or `?style=NAME` one of several styles.
 
@@ -34,15 +35,19 @@ def open_guide(spec: str, content: Source, *, cache_dir: str | os.PathLike) -> T
     name, _, query = spec.partition("?")
     options = dict(option.partition("=")[::2] for option in query.split("&") if option)
     kind, _, painter = name.partition(":")
-    known = {"art", "colours", "contrasts"} if kind == "painter" else {"style"}
+    known = {"style"}
+    if kind == "painter":
+        known = {"art"} if painter in ART_LOOKS else {"art", "colours", "contrasts"}
     if unknown := sorted(options.keys() - known):
         raise UserError(f"{spec}: no option {unknown[0]!r}; there are: {', '.join(sorted(known))}")
     if kind != "painter":
         _check_model(name)
         return open_bundle_guide(name, options.get("style", ""), content, cache_dir=cache_dir)
-    if painter not in PAINTERS:
-        raise UserError(f"{spec}: no painter {painter!r}; there are: {', '.join(PAINTERS)}")
-    if not options:
+    if painter not in PAINTERS | ART_LOOKS:
+        raise UserError(
+            f"{spec}: no painter {painter!r}; there are: {', '.join(PAINTERS | ART_LOOKS)}"
+        )
+    if painter in PAINTERS and not options:
         return painted(content, painter, cache_dir)
     if not options.get("art"):
         raise UserError(f"{spec}: name the pictures that it is to look like, art=FOLDER")
@@ -51,6 +56,8 @@ def open_guide(spec: str, content: Source, *, cache_dir: str | os.PathLike) -> T
     }
     source = open_source(options["art"], size=_ART_SIDE, cache_dir=cache_dir)
     art = Scaled(key_frames(source, min(len(source), _MOST_ART)), (_ART_SIDE,))
+    if painter in ART_LOOKS:
+        return painted_from_art(content, painter, cache_dir, art=art)
     return painted(content, painter, cache_dir, art=art, **amounts)
 
 

@@ -20,6 +20,7 @@ from jaxstyle.data.sources import Source
 from jaxstyle.errors import UserError
 from jaxstyle.files.atomic_file import make_folder, one_process_at_a_time, write_whole
 from jaxstyle.guides import painters
+from jaxstyle.guides.painters.color_transport import art_colors
 from jaxstyle.guides.painters.matching import matched, statistics_of
 from jaxstyle.inference.engine import State, Stylizer, initial_state
 from jaxstyle.inference.model_files import find_model
@@ -132,6 +133,39 @@ def painted(
 
     return _kept(
         results, lambda frame: _painted_by(match, frame), identity, cache_dir, f"{who}, matched"
+    )
+
+
+def painted_from_art(
+    content: Source,
+    look: str,
+    cache_dir: str | os.PathLike,
+    *,
+    art: ImageSequence | Sequence[np.ndarray],
+) -> Taught:
+    """What a painter that takes its colours from art makes of every frame, kept as in `taught`.
+
+    Args:
+      content: the frames; what their colours become depends on all of them, see `art_colors`.
+      look: a name in `painters.ART_LOOKS`.
+      cache_dir: the folder.
+      art: uint8 [H, W, 3], at least one picture.
+
+    Raises:
+      UserError: a file that cannot be written.
+    """
+    paint = painters.ART_LOOKS[look]
+    some = key_frames(content, min(len(content), _MOST_COUNTED))
+    colors = art_colors(some, art, palette=paint.palette)
+    who = f"painter {look}"
+    identity = [f"{who} {painters.VERSION}".encode()]
+    identity += [part.tobytes() for part in dataclasses.astuple(colors)]
+    return _kept(
+        content,
+        lambda frame: _painted_by(lambda image: paint(image, colors), frame),
+        identity,
+        cache_dir,
+        who,
     )
 
 

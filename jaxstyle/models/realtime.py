@@ -1,4 +1,4 @@
-"""The real-time generator: all convolutions dense, at a quarter of the resolution, no norms."""
+"""The real-time generator: dense convolutions at a quarter of the resolution, and no norms."""
 
 import dataclasses
 import functools
@@ -101,6 +101,10 @@ class Realtime(nn.Module):
     float32 [N, styles] or [1, styles], has the weight of each: one-hot, or any mix. The styles
     start equal. With a single one `condition` is None.
 
+    With a `half_width` the head has two steps: so many channels at half the resolution, which see
+    the frame again, and then the pixels. Lines are crisper for it, and a texture is not bound to
+    the grid of 4x4 pixels; `small` with 12 takes 1.3 times as long.
+
     With `branches` each convolution is trained as a sum of several and starts as a single one
     (`BranchedConv`); `jaxstyle.models.branches.fold` makes it one again, to be saved and run.
 
@@ -112,6 +116,7 @@ class Realtime(nn.Module):
 
     size: str = "small"
     styles: int = 1
+    half_width: int | None = None
     branches: bool = False
     dtype: DTypeLike = jnp.float32
 
@@ -127,7 +132,8 @@ class Realtime(nn.Module):
         """How far around a pixel the input matters to it, in pixels."""
         convolutions = 1 + 2 * SIZES[self.size].blocks + 1
         # And a cell more, as a pixel may lie at the far side of its own.
-        return (convolutions + 1) * self.stride
+        at_quarter = (convolutions + 1) * self.stride
+        return at_quarter + (4 if self.half_width else 0)
 
     @property
     def condition(self) -> str | None:
@@ -153,9 +159,17 @@ class Realtime(nn.Module):
         for i in range(size.blocks):
             y = ResidualBlock(self.dtype, self.branches, name=f"block_{i}")(y, condition)
             features.append(y)
-        y = StyleAffine(name="head_style")(y, condition)
-        head = conv(4 * self.stride**2, kernel_init=nn.initializers.zeros, name="head")(nn.relu(y))
-        head = pixel_shuffle(head, self.stride).astype(jnp.float32)
+        y = nn.relu(StyleAffine(name="head_style")(y, condition))
+        cell = self.stride
+        if self.half_width:
+            cell = 2
+            y = pixel_shuffle(conv(4 * self.half_width, kernel_init=HE, name="up")(y), 2)
+            y += conv(self.half_width, kernel_init=HE, name="skip")(pixel_unshuffle(padded, 2))
+            y = nn.relu(StyleAffine(name="skip_style")(y, condition))
+            y = conv(self.half_width, kernel_init=HE, name="half")(y)
+            y = nn.relu(StyleAffine(name="half_style")(y, condition))
+        head = conv(4 * cell**2, kernel_init=nn.initializers.zeros, name="head")(y)
+        head = pixel_shuffle(head, cell).astype(jnp.float32)
         head = head[:, _MARGIN:-_MARGIN, _MARGIN:-_MARGIN]
         color, gate = head[..., :3], head[..., 3:]
         output = x.astype(jnp.float32) * (1 - gate) + color

@@ -22,12 +22,37 @@ ART_CREDITS = {
         "public domain, images CC0, Art Institute of Chicago"
     ),
     "wave": "Hokusai, The Great Wave off Kanagawa, half of it: public domain",
+    "hiroshige": "Utagawa Hiroshige, The Fifty-three Stations of the Tokaido: public domain",
+    "tarot": "Pamela Colman Smith, tarot cards of 1909: public domain",
+    "crane": (
+        "Walter Crane, The Baby's Opera, The Baby's Bouquet, The Baby's Own Aesop: public domain"
+    ),
+    "wright": "Blanche Fisher Wright, The Real Mother Goose: public domain in the USA",
+    "busch": "Wilhelm Busch, Max und Moritz: public domain",
+    "heath_robinson": "William Heath Robinson, Bill the Minder: public domain in the USA",
+    "rackham": (
+        "Arthur Rackham, The Ring of the Nibelung, Peter Pan in Kensington Gardens: "
+        "public domain in the USA"
+    ),
+    "watercolours": (
+        "Warwick Goble, Constantinople, and John Fulleylove, Greece: public domain in the USA"
+    ),
+    "impressionists": (
+        "Monet, Renoir, Pissarro, Morisot, Manet, Cezanne, Seurat and Guillaumin: "
+        "public domain, images CC0, Art Institute of Chicago"
+    ),
+    "pyle": "Howard Pyle, Book of Pirates: public domain",
     "starry_night": "Van Gogh, The Starry Night, half of it: public domain",
 }
 _PHOTOS = (
     "Kodak Lossless True Color Image Suite: released by Kodak for unrestricted use",
     "Intel IoT DevKit sample videos: CC BY 4.0, Intel Corporation",
     "Big Buck Bunny: CC BY 3.0, (c) 2008 Blender Foundation, peach.blender.org",
+)
+# What the gallery looks at beside those.
+GALLERY_PHOTOS = (
+    "Cloudinary Image Dataset 2022, photos: CC BY-SA 4.0, Cloudinary",
+    "CLIC 2025, photos: Unsplash License",
 )
 
 

@@ -8,7 +8,8 @@ import pytest
 from jaxstyle.data.augment import resized
 from jaxstyle.errors import UserError
 from jaxstyle.guides.open_guide import open_guide
-from jaxstyle.guides.painters import PAINTERS
+from jaxstyle.guides.painters import ART_LOOKS, PAINTERS
+from jaxstyle.guides.painters.color_transport import art_colors
 from jaxstyle.guides.painters.matching import matched, statistics_of
 from jaxstyle.inference.bundle import save_bundle
 from jaxstyle.models import build_generator
@@ -92,6 +93,22 @@ def test_of_much_art_some_that_is_spread_over_it_is_looked_at(
     assert (min(looked_at), max(looked_at)) == (0, 499)
 
 
+def test_some_painters_take_all_their_colours_from_art(frames, paintings, tmp_path):
+    folder, pictures = paintings
+    look = ART_LOOKS["inkwash"]
+    colors = art_colors(frames, [resized(p, 256) for p in pictures], palette=look.palette)
+    found = open_guide(f"painter:inkwash?art={folder}", frames, cache_dir=tmp_path)
+    for frame, image in zip(frames, found, strict=True):
+        expected = look(frame.astype(np.float32) / 255, colors)
+        assert np.abs(image - 255 * expected).max() <= 0.5 + 1e-3
+    # Other content has other colours, and so has other art.
+    other = open_guide(f"painter:inkwash?art={folder}", frames[:1], cache_dir=tmp_path)
+    assert other.paths[0] != found.paths[0]
+    cv2.imwrite(str(folder / "0.png"), np.full((20, 20, 3), 200, np.uint8))
+    other = open_guide(f"painter:inkwash?art={folder}", frames, cache_dir=tmp_path)
+    assert not set(other.paths) & set(found.paths)
+
+
 def test_what_is_painted_is_kept(frames, painted_by, paintings, tmp_path):
     folder, _ = paintings
     spec = f"painter:copy?art={folder}&colours=0.5&contrasts=1"
@@ -114,6 +131,8 @@ def test_what_is_painted_is_kept(frames, painted_by, paintings, tmp_path):
     ("spec", "says"),
     [
         ("painter:oils", "painter:oils: no painter 'oils'; there are: cel, oil, starry, woodblock"),
+        ("painter:tarot", "name the pictures that it is to look like, art=FOLDER"),
+        ("painter:tarot?art=here&colours=0.5", "no option 'colours'; there are: art"),
         ("painter:oil?colour=red", "no option 'colour'; there are: art, colours, contrasts"),
         ("painter:oil?style=ink", "no option 'style'"),
         ("painter:oil?colours=0.5", "name the pictures that it is to look like, art=FOLDER"),

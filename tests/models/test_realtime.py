@@ -26,6 +26,25 @@ def test_untrained_generator_is_the_identity(size):
     np.testing.assert_allclose(generator.apply(variables, x), x, atol=1e-6)
 
 
+def test_untrained_with_a_step_at_half_the_resolution_it_is_the_identity_too():
+    generator = build_generator({"name": "realtime", "size": "nano", "half_width": 4})
+    x = jax.random.uniform(jax.random.key(0), (2, 32, 48, 3), minval=-1, maxval=1)
+    np.testing.assert_allclose(generator.apply(generator.init(jax.random.key(1), x), x), x)
+
+
+def test_a_step_at_half_the_resolution_moves_with_the_frame_and_sees_as_far_as_it_says():
+    generator = build_generator({"name": "realtime", "size": "nano", "half_width": 4})
+    parameters = trained_like(generator)
+    x = jax.random.uniform(jax.random.key(0), (1, 96, 96, 3), minval=-1, maxval=1)
+    whole = generator.apply({"params": parameters}, x)
+    part = generator.apply({"params": parameters}, x[:, 8:88, 4:84])
+    np.testing.assert_allclose(whole[:, 40:60, 40:60], part[:, 32:52, 36:56], atol=1e-5)
+    changed = generator.apply({"params": parameters}, x.at[:, :, 48:].set(1.0))
+    apart = jnp.abs(whole - changed).max(axis=(0, 1, 3))
+    reach = 48 - int(jnp.argmax(apart > 1e-6))
+    assert generator.receptive_radius - 4 <= reach <= generator.receptive_radius
+
+
 def test_pixels_depend_on_their_neighbourhood_alone():
     generator = build_generator({"name": "realtime", "size": "tiny"})
     parameters = trained_like(generator)

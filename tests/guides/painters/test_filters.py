@@ -53,6 +53,25 @@ def test_where_nothing_runs_there_is_a_direction_of_no_weight():
     assert grain.anisotropy.mean() < 0.3
 
 
+def test_flat_regions_have_one_colour_each_and_crisp_borders():
+    clean = np.full((32, 40, 3), 0.25, np.float32)
+    clean[:, 20:] = 0.75
+    flat = filters.flat_regions(clean + noise(clean.shape, 0.02), smoothness=0.02)
+    for half in (flat[2:-2, 2:18], flat[2:-2, 22:38]):
+        assert np.ptp(half, axis=(0, 1)).max() < 0.01
+    np.testing.assert_allclose(flat[16, [18, 21]], clean[16, [18, 21]], atol=0.02)
+
+
+def test_flat_regions_leave_what_is_worth_its_step():
+    """And take what is not: thin lines of a contrast whose square is below the smoothness."""
+    image = np.full((32, 40, 3), 0.5, np.float32)
+    image[:, 10:12] = 0.56
+    image[:, 28:30] = 1.0
+    flat = filters.flat_regions(image, smoothness=0.02)
+    assert abs(flat[16, 10, 0] - flat[16, 20, 0]) < 0.01
+    assert flat[16, 28, 0] > 0.9
+
+
 def test_bilateral_smooths_texture_and_keeps_an_edge():
     clean = np.full((32, 40, 3), 0.25, np.float32)
     clean[:, 20:] = 0.75
