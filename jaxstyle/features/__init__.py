@@ -4,20 +4,18 @@
     maps = network.apply(parameters, images, ("conv4_4",))
 
 A network is its architecture, a pure function; its parameters come from a file of published
-weights, `weights.fetch`.
+weights, `weights.fetch`, or from one in shipped_weights/.
 """
 
-import dataclasses
 import os
-from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from jaxstyle.errors import UserError
-from jaxstyle.features import squeezenet, vgg19, vgg19_small, weights
-from jaxstyle.features.network import FeatureNetwork, Parameters
+from jaxstyle.features import pca_kd_vgg, squeezenet, vgg19, weights
+from jaxstyle.features.network import FeatureNetwork, Parameters, PretrainedNetwork
 
 __all__ = [
     "LPIPS_LAYERS",
@@ -31,24 +29,11 @@ __all__ = [
 LPIPS_LAYERS = squeezenet.LPIPS_LAYERS
 
 
-@dataclasses.dataclass(frozen=True)
-class _Known:
-    """network: the architecture. shapes: of its parameters.
-
-    convert: from the arrays of a published file, by name, to parameters as NumPy arrays; raises
-    KeyError where an array is missing. published: where weights are to be had.
-    """
-
-    network: FeatureNetwork
-    shapes: Callable[[], Parameters]
-    convert: Callable[[weights.Arrays], Parameters]
-    published: str
-
-
 _KNOWN = {
-    module.NETWORK.name: _Known(module.NETWORK, module.shapes, module.convert, module.PUBLISHED)
-    for module in (vgg19, vgg19_small, squeezenet)
+    module.PRETRAINED.network.name: module.PRETRAINED for module in (vgg19, pca_kd_vgg, squeezenet)
 }
+# Networks that there were once, and what to use in their place.
+_REPLACED = {"vgg19_small": "pca_kd_vgg"}
 
 
 def describe(name: str) -> tuple[FeatureNetwork, Parameters]:
@@ -62,16 +47,16 @@ def describe(name: str) -> tuple[FeatureNetwork, Parameters]:
 
 def load(
     name: str,
-    where: str | os.PathLike,
+    where: str | os.PathLike = "",
     sha256: str = "",
     cache_dir: str | os.PathLike | None = None,
 ) -> tuple[FeatureNetwork, Parameters]:
     """The network `name` and its parameters, float32 arrays, from a file of published weights.
 
     Args:
-      name: "vgg19", "vgg19_small" or "squeezenet".
+      name: "vgg19", "pca_kd_vgg" or "squeezenet".
       where: the file, or its URL; .safetensors, .npz or Keras's .h5. Each module says which
-        files it understands.
+        files it understands. Empty: what ships, which is the weights of "pca_kd_vgg".
       sha256: what the file's SHA-256 must be, 64 hexadecimal digits. A URL needs it.
       cache_dir: where downloads are kept; None: ~/.cache/jaxstyle.
 
@@ -80,6 +65,7 @@ def load(
         weights of another network.
     """
     known = _known(name)
+    where = where or known.shipped or ""
     if not os.fspath(where):
         raise UserError(
             f"{name} needs pretrained weights: name their file with --config.features.weights; "
@@ -144,7 +130,12 @@ def load_lpips_heads(
     return tuple(jnp.asarray(arrays[name].reshape(-1), jnp.float32) for name in names)
 
 
-def _known(name: str) -> _Known:
+def _known(name: str) -> PretrainedNetwork:
+    if name in _REPLACED:
+        raise UserError(
+            f"the feature network {name} is gone; take {_REPLACED[name]}, whose weights ship: give "
+            f"--config.features.network={_REPLACED[name]}, without weights"
+        )
     if name not in _KNOWN:
         raise UserError(f"no feature network {name!r}; there are {', '.join(_KNOWN)}")
     return _KNOWN[name]

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -10,6 +11,7 @@ import numpy as np
 from jax import lax
 
 from jaxstyle.errors import UserError
+from jaxstyle.features.weights import Arrays
 
 # {layer: {"kernel": [k, k, in, out], "bias": [out]}}, and "input": {"kernel": [3, 3], "bias": [3]},
 # which makes what the network was trained on of RGB in [-1, 1].
@@ -27,7 +29,8 @@ class FeatureNetwork:
       name: of the network.
       layers: names of the feature maps it offers, shallow to deep.
       forward: a generator function (parameters, network input) that yields (layer, features) in
-        the order of `layers`.
+        the order of `layers`. What else it yields is not to be asked for, but tells where images
+        turn out too small.
     """
 
     name: str
@@ -68,6 +71,26 @@ class FeatureNetwork:
                 raise UserError(
                     f"{self.name} has no layer {layer!r}; there are {', '.join(self.layers)}"
                 )
+
+
+@dataclasses.dataclass(frozen=True)
+class PretrainedNetwork:
+    """A network and what its weights look like.
+
+    Attributes:
+      network: the architecture.
+      shapes: gives those of its parameters.
+      convert: from the arrays of a published file, by name, to parameters as NumPy arrays; raises
+        KeyError where an array is missing.
+      published: where weights are to be had, as the end of a sentence.
+      shipped: the file of weights that comes with jaxstyle, if one does.
+    """
+
+    network: FeatureNetwork
+    shapes: Callable[[], Parameters]
+    convert: Callable[[Arrays], Parameters]
+    published: str
+    shipped: Path | None = None
 
 
 def conv_shapes(kernel_size: int, c_in: int, c_out: int) -> dict[str, jax.ShapeDtypeStruct]:

@@ -20,6 +20,7 @@ import jax.numpy as jnp
 from jaxstyle.features.network import (
     FeatureNetwork,
     Parameters,
+    PretrainedNetwork,
     centred_bgr,
     conv,
     conv_shapes,
@@ -28,11 +29,6 @@ from jaxstyle.features.network import (
 )
 from jaxstyle.features.weights import Arrays, keras_layer, torch_layer
 from jaxstyle.models.layers import down_conv
-
-PUBLISHED = (
-    "a port of the Caffe weights is https://github.com/rcmalli/keras-squeezenet/releases/download/"
-    "v1.0/squeezenet_weights_tf_dim_ordering_tf_kernels_notop.h5"
-)
 
 LPIPS_LAYERS = ("relu1", "fire3", "fire5", "fire6", "fire7", "fire8", "fire9")
 
@@ -107,4 +103,12 @@ LAYERS = (
     *("relu1", "pool1", "fire2", "fire3", "pool3", "fire4", "fire5", "pool5"),
     *("fire6", "fire7", "fire8", "fire9"),
 )
-NETWORK = FeatureNetwork("squeezenet", LAYERS, forward)
+PRETRAINED = PretrainedNetwork(
+    FeatureNetwork("squeezenet", LAYERS, forward),
+    shapes,
+    convert,
+    published=(
+        "a port of the Caffe weights is https://github.com/rcmalli/keras-squeezenet/releases/download/"
+        "v1.0/squeezenet_weights_tf_dim_ordering_tf_kernels_notop.h5"
+    ),
+)

@@ -18,6 +18,7 @@ import jax
 from jaxstyle.features.network import (
     FeatureNetwork,
     Parameters,
+    PretrainedNetwork,
     centred_bgr,
     conv,
     conv_shapes,
@@ -26,12 +27,6 @@ from jaxstyle.features.network import (
     standardized_rgb,
 )
 from jaxstyle.features.weights import Arrays, keras_layer, torch_layer
-
-PUBLISHED = (
-    "Keras publishes https://storage.googleapis.com/tensorflow/keras-applications/vgg19/"
-    "vgg19_weights_tf_dim_ordering_tf_kernels_notop.h5, and torchvision's are "
-    "https://huggingface.co/timm/vgg19.tv_in1k/resolve/main/model.safetensors"
-)
 
 BLOCKS = (2, 2, 4, 4, 4)  # convolutions in each block
 CHANNELS = (64, 128, 256, 512, 512)
@@ -85,4 +80,13 @@ def convert(arrays: Arrays) -> Parameters:
     return {"input": preprocessing, **named}
 
 
-NETWORK = FeatureNetwork("vgg19", layers_of(CONVS), forward)
+PRETRAINED = PretrainedNetwork(
+    FeatureNetwork("vgg19", layers_of(CONVS), forward),
+    shapes,
+    convert,
+    published=(
+        "Keras publishes https://storage.googleapis.com/tensorflow/keras-applications/vgg19/"
+        "vgg19_weights_tf_dim_ordering_tf_kernels_notop.h5, and torchvision's are "
+        "https://huggingface.co/timm/vgg19.tv_in1k/resolve/main/model.safetensors"
+    ),
+)

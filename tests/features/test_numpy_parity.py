@@ -1,8 +1,12 @@
 """The feature networks against NumPy, written again from the published files' own layouts."""
 
+import importlib.resources
+
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import safetensors.numpy
 
 from jaxstyle import features
 from jaxstyle.features.network import max_pool_2x2
@@ -212,25 +216,60 @@ def photo(media, name="photos/kodak", size=(160, 192)):
     return image[None].astype(np.float32) / 127.5 - 1
 
 
-def test_the_small_vgg_matches_numpy(media):
-    path = media / "weights" / "vgg19_small16x" / "e5_base.npz"
-    if not path.exists():
-        pytest.skip("these weights are not in the media folder")
-    network, parameters = features.load("vgg19_small", path)
-    images = photo(media, size=(40, 48))
-    with np.load(path) as file:
-        arrays = dict(file)
+# PCA-KD's encoder as its authors list it: convolutions, "M" for a pooling, and what it gives.
+PCA_KD_VGG = ["preprocess", "conv1_1", "relu1_1", "conv1_2", "M", "conv2_1", "relu2_1", "conv2_2"]
+PCA_KD_VGG += ["M", "conv3_1", "relu3_1", "conv3_2", "conv3_3", "conv3_4"]
+PCA_KD_VGG += ["M", "conv4_1", "relu4_1"]
+
+
+@pytest.mark.parametrize("size", [(40, 48), (21, 27)])
+def test_the_distilled_vgg_that_ships_matches_numpy(size):
+    file = importlib.resources.files("jaxstyle") / "features/shipped_weights/pca_kd_vgg.safetensors"
+    arrays = safetensors.numpy.load(file.read_bytes())
+    images = random_images(2, *size)
     x = (images.transpose(0, 3, 1, 2) + 1) / 2
-    x = conv(x, arrays["conv0.weight"], arrays["conv0.bias"])
     expected = {}
-    for name in [f"conv{b}{i}" for b, n in enumerate((2, 2, 4, 4, 1), 1) for i in range(1, n + 1)]:
-        if name in ("conv21", "conv31", "conv41", "conv51"):
+    for layer in PCA_KD_VGG:
+        if layer == "M":
             x = max_pool(x, 2, 2)
-        x = pad(x, "reflect")
-        x = conv(x, arrays[f"{name}.weight"], arrays[f"{name}.bias"])
-        expected[f"{name[:-1]}_{name[-1]}"] = x.transpose(0, 2, 3, 1)
-        x = relu(x)
-    assert_same_features(network.apply(parameters, images, tuple(expected)), expected)
+        elif layer.startswith("relu"):
+            expected[layer] = x.transpose(0, 2, 3, 1)
+        else:
+            kernel, bias = arrays[f"{layer}/kernel"], arrays[f"{layer}/bias"]
+            x = x if layer == "preprocess" else pad(x, "reflect")
+            x = conv(x, kernel.transpose(3, 2, 0, 1), bias)
+            x = x if layer == "preprocess" else relu(x)
+
+    network, parameters = features.load("pca_kd_vgg")
+    assert_same_features(network.apply(parameters, images), expected)
+
+
+def test_the_distilled_vgg_that_ships_is_its_authors(media):
+    """Their decoder, which does not ship, returns a photograph from relu1_1 and what is fine in it.
+
+    Of images in another range or order of channels it does not.
+    """
+    network, parameters = features.load("pca_kd_vgg")
+    folder = media / "weights" / "pca_kd_vgg"
+    _, published = features.load("pca_kd_vgg", folder / "encoder.npz")
+    jax.tree.map(np.testing.assert_array_equal, parameters, published)
+
+    with np.load(folder / "decoder.npz") as file:
+        kernel, bias = file["block0/conv0/kernel"], file["block0/conv0/bias"]
+    images = photo(media, size=(40, 48))
+    truth = (images.transpose(0, 3, 1, 2) + 1) / 2
+    windows = np.lib.stride_tricks.sliding_window_view(pad(truth, "symmetric"), (3, 3), axis=(2, 3))
+    fine = truth - windows.mean(axis=(4, 5))
+
+    def error(images):
+        seen = np.asarray(network.apply(parameters, images, ("relu1_1",))["relu1_1"])
+        x = np.concatenate([seen.transpose(0, 3, 1, 2), fine], axis=1)
+        decoded = conv(pad(x, "reflect"), kernel.transpose(3, 2, 0, 1), bias)
+        return np.abs(decoded - truth).mean()
+
+    assert error(images) < 0.006
+    assert error(images[..., ::-1]) > 0.05
+    assert error((images + 1) / 2) > 0.2
 
 
 @pytest.mark.parametrize("kind", ["npz", "h5"])

@@ -1,10 +1,13 @@
 import builtins
 import hashlib
 import http.server
+import importlib.resources
 import threading
 
+import jax
 import numpy as np
 import pytest
+import safetensors
 from safetensors.numpy import save_file
 
 from jaxstyle import features
@@ -12,15 +15,18 @@ from jaxstyle.errors import UserError
 from jaxstyle.features import weights
 
 
-def small_arrays(seed=0):
-    """Weights of `vgg19_small` as its authors name them."""
-    rng = np.random.default_rng(seed)
-    arrays = {"conv0.weight": rng.normal(size=(3, 3, 1, 1)), "conv0.bias": rng.normal(size=3)}
+def small_arrays():
+    """Weights of `pca_kd_vgg` as its authors name them."""
+    rng = np.random.default_rng(0)
+    arrays = {
+        "preprocess/kernel": rng.normal(size=(1, 1, 3, 3)),
+        "preprocess/bias": rng.normal(size=3),
+    }
     c_in = 3
-    for block, (count, c) in enumerate(zip((2, 2, 4, 4, 1), (16, 32, 64, 128, 128), strict=True)):
-        for i in range(count):
-            arrays[f"conv{block + 1}{i + 1}.weight"] = rng.normal(size=(c, c_in, 3, 3))
-            arrays[f"conv{block + 1}{i + 1}.bias"] = rng.normal(size=c)
+    for block, (count, c) in enumerate(zip((2, 2, 4, 1), (10, 20, 58, 64), strict=True), 1):
+        for i in range(1, count + 1):
+            arrays[f"conv{block}_{i}/kernel"] = rng.normal(size=(3, 3, c_in, c))
+            arrays[f"conv{block}_{i}/bias"] = rng.normal(size=c)
             c_in = c
     return {name: array.astype(np.float32) for name, array in arrays.items()}
 
@@ -32,7 +38,7 @@ def _no_proxy(monkeypatch):
 
 @pytest.fixture
 def weights_file(tmp_path):
-    path = tmp_path / "e5.npz"
+    path = tmp_path / "encoder.npz"
     np.savez(path, **small_arrays())
     return path
 
@@ -73,27 +79,27 @@ def served(tmp_path):
 
 
 def test_npz_and_safetensors_give_the_same(tmp_path, weights_file):
-    save_file(small_arrays(), tmp_path / "e5.safetensors")
+    save_file(small_arrays(), tmp_path / "encoder.safetensors")
     image = np.random.default_rng(1).uniform(-1, 1, (1, 32, 32, 3)).astype(np.float32)
     results = []
-    for path in (weights_file, tmp_path / "e5.safetensors"):
-        network, parameters = features.load("vgg19_small", path, digest(path).upper())
-        results.append(network.apply(parameters, image, ("conv2_1",))["conv2_1"])
+    for path in (weights_file, tmp_path / "encoder.safetensors"):
+        network, parameters = features.load("pca_kd_vgg", path, digest(path).upper())
+        results.append(network.apply(parameters, image, ("relu2_1",))["relu2_1"])
     np.testing.assert_array_equal(*results)
 
 
 def test_a_download_is_kept(tmp_path, served):
     folder, url, asked = served
-    np.savez(folder / "e5 base.npz", **small_arrays())
-    arguments = f"{url}/e5%20base.npz?download=true", digest(folder / "e5 base.npz")
+    np.savez(folder / "encoder 16.npz", **small_arrays())
+    arguments = f"{url}/encoder%2016.npz?download=true", digest(folder / "encoder 16.npz")
     for _ in range(2):
-        features.load("vgg19_small", *arguments, cache_dir=tmp_path / "cache")
+        features.load("pca_kd_vgg", *arguments, cache_dir=tmp_path / "cache")
     assert len(asked) == 1
     (kept,) = (tmp_path / "cache" / "weights").iterdir()
-    assert kept.name.endswith("-e5 base.npz")
+    assert kept.name.endswith("-encoder 16.npz")
 
     kept.write_bytes(b"damaged")
-    features.load("vgg19_small", *arguments, cache_dir=tmp_path / "cache")
+    features.load("pca_kd_vgg", *arguments, cache_dir=tmp_path / "cache")
     assert len(asked) == 2
 
 
@@ -139,17 +145,45 @@ def test_wrong_names_are_refused(where, sha256, message):
 
 def test_a_file_with_another_checksum_is_refused(weights_file):
     with pytest.raises(UserError, match="another SHA-256"):
-        features.load("vgg19_small", weights_file, "0" * 64)
+        features.load("pca_kd_vgg", weights_file, "0" * 64)
+
+
+def test_what_ships_is_loaded_without_a_name():
+    _, parameters = features.load("pca_kd_vgg")
+    _, shapes = features.describe("pca_kd_vgg")
+    assert jax.tree.map(np.shape, parameters) == jax.tree.map(lambda leaf: leaf.shape, shapes)
+    assert all(leaf.dtype == np.float32 for leaf in jax.tree.leaves(parameters))
+    with pytest.raises(UserError, match="another SHA-256"):
+        features.load("pca_kd_vgg", sha256="0" * 64)
+
+
+def test_what_ships_says_where_it_comes_from_and_under_which_licence():
+    folder = importlib.resources.files("jaxstyle") / "features" / "shipped_weights"
+    shipped = [item.name for item in folder.iterdir() if item.name.endswith(".safetensors")]
+    assert shipped == ["pca_kd_vgg.safetensors"]
+    licence = (folder / "pca_kd_vgg_LICENSE.txt").read_text()
+    assert "MIT License" in licence
+    assert "Copyright (c) 2022 chiutaiyin" in licence
+    with importlib.resources.as_file(folder / shipped[0]) as path:
+        assert path.stat().st_size < 1_000_000
+        with safetensors.safe_open(path, "numpy") as file:
+            metadata = file.metadata()
+    assert metadata["licence"] == "MIT"
+    assert metadata["source"].partition(",")[0] in licence
 
 
 def test_weights_of_another_network_are_refused(tmp_path, weights_file):
     with pytest.raises(UserError, match="holds no weights of vgg19: block1_conv1 is missing"):
         features.load("vgg19", weights_file)
     arrays = small_arrays()
-    arrays["conv31.bias"] = np.zeros(63, np.float32)
+    arrays["conv3_1/bias"] = np.zeros(63, np.float32)
     np.savez(tmp_path / "other.npz", **arrays)
     with pytest.raises(UserError, match=r"conv3_1 is .*\(63,\)"):
-        features.load("vgg19_small", tmp_path / "other.npz")
+        features.load("pca_kd_vgg", tmp_path / "other.npz")
+    arrays["preprocess/kernel"] = np.zeros((3, 3, 3, 3), np.float32)
+    np.savez(tmp_path / "other.npz", **arrays)
+    with pytest.raises(UserError, match=r"preprocess as a 1x1 convolution .* is missing"):
+        features.load("pca_kd_vgg", tmp_path / "other.npz")
 
 
 def test_broken_and_unknown_files_are_refused(tmp_path, weights_file):
