@@ -22,7 +22,7 @@ _VGG19 = {
 
 
 class Vgg19(nn.Module):
-    """`jaxstyle.features.vgg19` as far as conv4_4, which is not trained."""
+    """`jaxstyle.features.vgg.VGG19` as far as conv4_4, which is not trained."""
 
     def __init__(self):
         super().__init__()

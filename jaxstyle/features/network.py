@@ -81,7 +81,7 @@ class PretrainedNetwork:
       network: the architecture.
       shapes: gives those of its parameters.
       convert: from the arrays of a published file, by name, to parameters as NumPy arrays; raises
-        KeyError where an array is missing.
+        KeyError where an array is missing, and ValueError where one shows another network.
       published: where weights are to be had, as the end of a sentence.
       shipped: the file of weights that comes with jaxstyle, if one does.
     """

