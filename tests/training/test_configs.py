@@ -256,3 +256,10 @@ def test_a_recipe_trains_and_resumes_and_its_model_runs(
         stylized = np.asarray(Stylizer(bundle, style_images=images)(frames))
         assert stylized.shape == frames.shape
         assert (stylized != frames).any()
+
+
+def test_any_style_from_a_picture_is_learned_without_a_download():
+    recipe = load_recipe(next(path for path in RECIPES if path.stem == "arbitrary"))
+    config = recipe.get_config()
+    network, _ = features.load(config.features.network, config.features.weights)
+    network.check_layers([*config.losses.perceptual.layers, *config.losses.statistics.layers])
