@@ -88,3 +88,11 @@ def total_variation(x: jax.Array, squared: bool = False) -> jax.Array:
     vertical = penalty(x[:, 1:] - x[:, :-1]).mean()
     horizontal = penalty(x[:, :, 1:] - x[:, :, :-1]).mean()
     return vertical + horizontal
+
+
+def out_of_range(x: jax.Array) -> jax.Array:
+    """How far the values of x, any shape, lie beyond [-1, 1]: the mean, a scalar.
+
+    Beyond it a picture is clipped, and what a generator hides there is lost without a gradient.
+    """
+    return jax.nn.relu(jnp.abs(x) - 1).mean()

@@ -40,6 +40,15 @@ _box_sum.defvjp(
 )
 
 
+def box_mean(x: jax.Array, radius: int) -> jax.Array:
+    """Mean of the (2 `radius` + 1)^2 window around each pixel of x [N, H, W, C].
+
+    Windows are smaller at the border, where they would reach beyond the image.
+    """
+    count = _box_sum(jnp.ones((1, *x.shape[1:3], 1), x.dtype), radius)
+    return _box_sum(x, radius) / count
+
+
 def guided_filter(guide: jax.Array, x: jax.Array, radius: int, epsilon: float) -> jax.Array:
     """Smooths x where the guide is flat, and keeps the edges of the guide (He et al. 2010).
 
@@ -49,12 +58,7 @@ def guided_filter(guide: jax.Array, x: jax.Array, radius: int, epsilon: float) -
     [0, 1]. AnimeGANv3: the support tail's image guides itself, radius 2, 0.01 in [0, 1].
     Differentiable. The time grows with the radius; it is meant for small ones.
     """
-    # Windows are smaller at the border.
-    count = _box_sum(jnp.ones((1, *x.shape[1:3], 1), x.dtype), radius)
-
-    def mean(y):
-        return _box_sum(y, radius) / count
-
+    mean = functools.partial(box_mean, radius=radius)
     guide_mean, x_mean = mean(guide), mean(x)
     covariance = mean(guide * x) - guide_mean * x_mean
     variance = mean(guide * guide) - guide_mean * guide_mean

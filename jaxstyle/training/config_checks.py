@@ -153,14 +153,21 @@ def _check_losses(config: ConfigDict) -> None:
         )
         # The pictures of the first stages are smaller than that.
         _require(not config.growth.stages, "growth.stages", config.growth.stages, "empty there")
-    for name in ("pixels", "noise"):
-        _require(losses.warp[name] >= 0, f"losses.warp.{name}", losses.warp[name], "0 or more")
+    for name, setting in (("warp", "pixels"), ("warp", "noise"), ("shift", "noise")):
+        value = losses[name][setting]
+        _require(value >= 0, f"losses.{name}.{setting}", value, "0 or more")
+    scale = losses.flat.scale
+    _require(scale > 0, "losses.flat.scale", scale, "greater than 0")
     pixels = losses.shift.pixels
     _require(pixels >= 16 and pixels % 16 == 0, "losses.shift.pixels", pixels, "a multiple of 16")
     if losses.shift.weight > 0:
         # What is compared is what the shift leaves, without a margin of 8 on each side.
         fits = pixels <= config.image_size - 32
         _require(fits, "losses.shift.pixels", pixels, "32 less than image_size, or smaller")
+    for term in terms_in_use(config):
+        if "start" in term.needs:
+            rule = f"the file of a generator, where losses.{term.name} is on"
+            _require(bool(config.start), "start", "empty", rule)
     if any("pairs" in term.needs for term in terms_in_use(config)):
         paired = config.data.paired or config.data.teacher or config.data.guides
         rule = "True, or data.teacher or data.guides named, where a paired loss is on"

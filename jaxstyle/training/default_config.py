@@ -20,6 +20,9 @@ def default_config() -> ConfigDict:
     config.description = ""  # what it looks like, in one line; goes into the bundle
     config.licence = ""  # of the trained model, as its data allow; goes into the bundle
     config.credits = ()  # whose data it is trained on, and their licences; goes into the bundle
+    # The generator that training starts from, with the architecture of config.generator: a bundle,
+    # or the name of a style that ships. Empty starts from random weights.
+    config.start = ""
     config.seed = 0
     config.steps = 20_000
     config.batch_size = 8  # over all devices together
@@ -159,6 +162,14 @@ def default_config() -> ConfigDict:
             "color": {"weight": 0.0, "schedule": CONSTANT, "space": "yuv"},
             # squared: AnimeGAN's, which favours blur; otherwise flat tones with crisp edges.
             "total_variation": {"weight": 0.0, "schedule": CONSTANT, "squared": False},
+            # L1 to what the generator of config.start makes of the content, of means of 3x3 pixels:
+            # shapes and tones stay, the finest detail is free.
+            "anchor": {"weight": 0.0, "schedule": CONSTANT},
+            # Flats stay flat: gradients of the output where the content's are small; those of
+            # `scale`, in [-1, 1], count 1/e.
+            "flat": {"weight": 0.0, "schedule": CONSTANT, "scale": 0.03},
+            # What the output has beyond [-1, 1], where it is clipped.
+            "range": {"weight": 0.0, "schedule": CONSTANT},
             # Style, by features: Gram matrices (grey: of the style in grey, so of its texture
             # alone), with a weight for each layer; or their means and deviations (AdaIN).
             "gram": {
@@ -200,7 +211,8 @@ def default_config() -> ConfigDict:
             # along so many random directions.
             "patches": {"weight": 0.0, "schedule": CONSTANT, "projections": 16},
             # Temporal. pixels: the largest shift; the standard deviation of the warp's motion.
-            "shift": {"weight": 0.0, "schedule": SECOND_HALF_RAMP, "pixels": 16},
+            # noise: the standard deviation of that on the second view, in [-1, 1].
+            "shift": {"weight": 0.0, "schedule": SECOND_HALF_RAMP, "pixels": 16, "noise": 0.0},
             "warp": {"weight": 0.0, "schedule": SECOND_HALF_RAMP, "pixels": 4.0, "noise": 0.02},
             # Paired data or guides only: mean absolute difference from the paired style frame, or
             # the guide's, of pixels and of the differences of neighbouring pixels.

@@ -28,6 +28,7 @@ from jaxstyle.training.objectives.pool import Pool, empty_pool, exchange
 from jaxstyle.training.objectives.term import named_key
 from jaxstyle.training.progressive_growing import enter_stage, stage_at
 from jaxstyle.training.schedules import schedule_at
+from jaxstyle.training.start import started_from
 
 PyTree = Any
 Batch = Mapping[str, jax.Array]
@@ -87,13 +88,19 @@ def updates_at(step: int, config: FrozenConfigDict) -> Updates:
     )
 
 
-def init_state(networks: Networks, config: FrozenConfigDict, key: jax.Array) -> TrainState:
+def init_state(
+    networks: Networks, config: FrozenConfigDict, key: jax.Array, start: PyTree | None = None
+) -> TrainState:
     """Draws the initial parameters from `key`, a typed PRNG key.
 
+    start: the generator's, as `start.load_start` gives them, in place of those drawn.
     Raises `UserError` if PatchNCE is to compare feature maps that the generator does not have.
     """
     generator_key, discriminator_key, run_key = jax.random.split(key, 3)
     generator, helpers = init_generator(networks, config, generator_key)
+    if start is not None:
+        # A copy: the step donates its input, and the anchor needs the original.
+        generator = jax.tree.map(jnp.copy, started_from(generator, start))
     discriminators, stats = init_discriminators(networks, config, discriminator_key)
     pool = config.losses.adversarial.pool
     return TrainState(

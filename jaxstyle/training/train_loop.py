@@ -31,10 +31,12 @@ from jaxstyle.training.checkpoint import Checkpoints, has_checkpoint
 from jaxstyle.training.config_checks import check_config
 from jaxstyle.training.metrics_log import MetricsWriter, RecentMetrics
 from jaxstyle.training.networks import build_networks
+from jaxstyle.training.objectives.generator import terms_in_use
 from jaxstyle.training.objectives.players import Networks
 from jaxstyle.training.previews import Previews
 from jaxstyle.training.progressive_growing import is_whole, so_far, stage_at
 from jaxstyle.training.saved_config import check_config_unchanged, describe_run, write_config
+from jaxstyle.training.start import load_start
 from jaxstyle.training.training_data import load_batches, open_training_data, style_names
 
 _MODEL, _BEST = "model.safetensors", "best.safetensors"
@@ -66,11 +68,14 @@ def train(config: ConfigDict, workdir: str | os.PathLike) -> None:
 
     # ---- State -------------------------------------------------------------------------------
     networks = build_networks(config)
-    pretrained = sharding.replicate(_load_pretrained(networks, config), mesh)
+    start = load_start(networks, config) if config.start else None
+    pretrained = sharding.replicate(_load_pretrained(networks, config, start), mesh)
     init = functools.partial(steps.init_state, networks, config)
-    state = jax.jit(init, out_shardings=sharding.replicated(mesh))(jax.random.key(config.seed))
+    key = jax.random.key(config.seed)
+    state = jax.jit(init, out_shardings=sharding.replicated(mesh))(key, start)
     parameters = sum(leaf.size for leaf in jax.tree.leaves(state.generator))
-    say(f"generator: {config.generator.name}, {parameters:,} parameters")
+    started = f", started from {config.start}" if config.start else ""
+    say(f"generator: {config.generator.name}, {parameters:,} parameters{started}")
 
     # ---- Data --------------------------------------------------------------------------------
     needs_content = not takes_noise(networks.generator)
@@ -182,16 +187,21 @@ def train(config: ConfigDict, workdir: str | os.PathLike) -> None:
     say(f"done: {workdir / _MODEL}")
 
 
-def _load_pretrained(networks: Networks, config: FrozenConfigDict) -> dict[str, Any]:
-    """The parameters of what perceptual terms see through; empty without such terms."""
+def _load_pretrained(
+    networks: Networks, config: FrozenConfigDict, start: Any | None
+) -> dict[str, Any]:
+    """See `Players.pretrained`. start: the parameters of `config.start`, None without one."""
+    pretrained: dict[str, Any] = {}
+    if any("start" in term.needs for term in terms_in_use(config)):
+        pretrained["start"] = start
     if networks.features is None:
-        return {}
+        return pretrained
     cache_dir = Path(config.data.cache_dir or "~/.cache/jaxstyle").expanduser()
     chosen = config.features
     _, parameters = features.load(
         chosen.network, chosen.weights, chosen.sha256, cache_dir=cache_dir
     )
-    pretrained: dict[str, Any] = {"features": parameters}
+    pretrained["features"] = parameters
     if config.features.normalized:
         scenes = Scenes("photo", count=_SCALING_SCENES, size=(256, 256))
         frames = np.stack([scenes[i] for i in range(_SCALING_SCENES)])

@@ -127,3 +127,10 @@ def test_lab_color_loss_counts_lightness_twice():
     expected = 2 * means[0] / 100 + means[1] / 255 + means[2] / 255
     np.testing.assert_allclose(color.lab_color_loss(a[:1], b[:1]), expected, rtol=2e-3)
     assert color.lab_color_loss(a, a) == 0
+
+
+def test_out_of_range_is_what_clipping_takes_away():
+    x = 2 * np.random.default_rng(0).standard_normal((2, 5, 4, 3)).astype(np.float32)
+    expected = np.abs(x - np.clip(x, -1, 1)).mean()
+    np.testing.assert_allclose(color.out_of_range(x), expected, rtol=1e-5)
+    assert color.out_of_range(jnp.asarray([-1.0, 0.5, 1.0])) == 0

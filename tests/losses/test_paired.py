@@ -1,8 +1,9 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+from scipy import ndimage
 
-from jaxstyle.losses.paired import gradient_l1
+from jaxstyle.losses.paired import blurred_l1, gradient_l1
 
 
 def test_gradient_l1_compares_differences_of_neighbours():
@@ -20,3 +21,17 @@ def test_an_offset_costs_nothing_and_a_missing_line_does():
     assert gradient_l1(line, line + 0.5) == 0
     # Two rows of the seven vertical differences are 1.
     np.testing.assert_allclose(gradient_l1(line, flat), 2 / 7, rtol=1e-6)
+
+
+def test_blurred_l1_compares_means_of_nine_pixels():
+    a, b = np.asarray(jax.random.normal(jax.random.key(0), (2, 2, 5, 7, 3)))
+
+    def blurred(x):
+        # Of fewer pixels at the border.
+        sums, counts = (
+            ndimage.uniform_filter(m, (0, 3, 3, 0), mode="constant") for m in (x, np.ones_like(x))
+        )
+        return sums / counts
+
+    expected = np.abs(blurred(a) - blurred(b)).mean()
+    np.testing.assert_allclose(blurred_l1(jnp.asarray(a), jnp.asarray(b)), expected, rtol=1e-5)

@@ -105,6 +105,8 @@ def test_sound_values_pass(name, value):
         ("losses.patch_nce.layers", ((), ("a",), (1.5,))),
         ("losses.palette.block", (0, 7)),
         ("losses.warp.noise", (-0.1,)),
+        ("losses.shift.noise", (-0.1,)),
+        ("losses.flat.scale", (0.0, -0.1)),
         ("losses.patches.projections", (0, -1)),
         ("data.brightness", (-0.1, 1.0, 5.0)),
         ("data.noise", (-0.1,)),
@@ -170,6 +172,13 @@ def test_a_paired_loss_needs_paired_data():
     check_config(changed(**{"losses.paired_l1.weight": 1.0, "data.paired": True}))
     with pytest.raises(UserError, match=r"data\.paired is False"):
         check_config(changed(**{"losses.paired_l1.weight": 1.0}))
+
+
+def test_an_anchor_needs_a_start():
+    check_config(changed(**{"losses.anchor.weight": 1.0, "start": "soft.safetensors"}))
+    check_config(changed(start="soft.safetensors"))
+    with pytest.raises(UserError, match=r"config\.start is empty; .* where losses\.anchor is on"):
+        check_config(changed(**{"losses.anchor.weight": 1.0}))
 
 
 def test_guides_are_what_paired_losses_compare_with():

@@ -12,8 +12,10 @@ import jax.numpy as jnp
 from jaxstyle.data.augment import keys_of_images, random_flip
 from jaxstyle.features import LPIPS_LAYERS
 from jaxstyle.losses import adversarial, color, contrastive, paired, perceptual, temporal
+from jaxstyle.losses.flatness import flatness_loss
 from jaxstyle.losses.palette import block_means, palette_distance
 from jaxstyle.losses.patches import patch_distance
+from jaxstyle.models.branches import fold
 from jaxstyle.training.objectives import support_tail
 from jaxstyle.training.objectives.batch_comparison import (
     Compared,
@@ -176,6 +178,23 @@ def _total_variation(players, outputs, images, settings, key):
     return color.total_variation(outputs.fake, squared=settings.squared)
 
 
+def _anchor(players, outputs, images, settings, key):
+    """At large it paints what the generator that it started from paints."""
+    module, parameters = fold(players.networks.generator, players.pretrained["start"])
+    networks = dataclasses.replace(players.networks, generator=module)
+    start = dataclasses.replace(players, networks=networks, generator=parameters)
+    painted = start.generate(images["content"], *start.condition(images))
+    return paired.blurred_l1(outputs.fake, jax.lax.stop_gradient(painted))
+
+
+def _flat(players, outputs, images, settings, key):
+    return flatness_loss(outputs.fake, images["content"], settings.scale)
+
+
+def _range(players, outputs, images, settings, key):
+    return color.out_of_range(outputs.fake)
+
+
 def _gram(players, outputs, images, settings, key):
     style = images["style"]
     if settings.grey:
@@ -224,11 +243,15 @@ def _code_contrast(codes, settings, key):
 
 
 def _shift(players, outputs, images, settings, key):
-    """|G(crop x) - crop G(x)| at a random offset (VToonify, Yang et al. 2022)."""
+    """|G(crop x + noise) - crop G(x)| at a random offset (VToonify, Yang et al. 2022)."""
     content = images["content"]
     size = content.shape[1] - settings.pixels
     offset = jax.random.randint(key, (2,), 0, settings.pixels + 1)
-    shifted = players.generate(temporal.crop(content, offset, size), *outputs.condition)
+    view = temporal.crop(content, offset, size)
+    if settings.noise:
+        keys = keys_of_images(jax.random.fold_in(key, 1), images["index"])
+        view += settings.noise * jax.vmap(lambda k: jax.random.normal(k, view.shape[1:]))(keys)
+    shifted = players.generate(view, *outputs.condition)
     difference = jnp.abs(shifted - temporal.crop(outputs.fake, offset, size))
     return difference[:, _MARGIN:-_MARGIN, _MARGIN:-_MARGIN].mean()
 
@@ -271,6 +294,9 @@ TERMS = (
     Term("identity", _identity, "content", needs=("content", "one style")),
     Term("color", _color, "content", needs=("content",)),
     Term("total_variation", _total_variation),
+    Term("anchor", _anchor, needs=("content", "start")),
+    Term("flat", _flat, needs=("content",)),
+    Term("range", _range),
     Term("palette", Comparison(_palettes, _palette_distance), "style"),
     Term("patches", Comparison(_pictures, _patch_distance), "style"),
     Term("gram", _gram, "style", layers=_layers),

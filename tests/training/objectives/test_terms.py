@@ -11,6 +11,9 @@ import pytest
 from ml_collections import ConfigDict, FrozenConfigDict
 
 from jaxstyle.config import default_config
+from jaxstyle.losses import paired
+from jaxstyle.losses.flatness import flatness_loss
+from jaxstyle.models.branches import fold
 from jaxstyle.training.networks import build_networks, init_discriminators, init_generator
 from jaxstyle.training.objectives import discriminator, generator
 from jaxstyle.training.objectives.discriminator import discriminator_terms
@@ -179,6 +182,54 @@ def test_paired_terms_compare_with_the_guide_where_there_is_one(images):
     np.testing.assert_allclose(terms["paired_l1"], np.abs(difference).mean(), rtol=1e-5)
     gradients = [np.abs(np.diff(difference, axis=axis)).mean() for axis in (1, 2)]
     np.testing.assert_allclose(terms["paired_gradient"], sum(gradients), rtol=1e-4)
+
+
+@pytest.mark.parametrize("branches", [False, True])
+def test_an_anchor_is_what_the_generator_that_it_started_from_paints(images, branches):
+    changes = {"losses.anchor.weight": 1.0, "start": "soft.safetensors"}
+    config = config_with(**changes, **{"generator.branches": branches})
+    players = players_of(config)
+    module, parameters = fold(players.networks.generator, players.generator)
+    start = jax.tree.map(lambda p: 0.9 * p, parameters)
+    terms, outputs = terms_of(dataclasses.replace(players, pretrained={"start": start}), images)
+    painted = module.apply({"params": start}, images["content"])
+    expected = paired.blurred_l1(outputs.fake, painted)
+    assert expected > 1e-4
+    np.testing.assert_allclose(terms["anchor"], expected, rtol=1e-4)
+    players = dataclasses.replace(players, pretrained={"start": parameters})
+    np.testing.assert_allclose(terms_of(players, images)[0]["anchor"], 0, atol=1e-6)
+
+
+def test_flats_and_the_range_are_the_outputs(images):
+    changes = {"losses.flat.weight": 1.0, "losses.flat.scale": 0.5, "losses.range.weight": 5.0}
+    players = players_of(config_with(**changes))
+    # A generator that adds nothing, to a content that is beyond the range.
+    identity = jax.tree.map(jnp.zeros_like, players.generator)
+    players = dataclasses.replace(players, generator=identity)
+    content = 2 * images["content"]
+    terms, _ = terms_of(players, images | {"content": content})
+    expected = flatness_loss(content, content, 0.5)
+    np.testing.assert_allclose(terms["flat"], expected, rtol=1e-5)
+    clipped = np.abs(content - np.clip(content, -1, 1)).mean()
+    np.testing.assert_allclose(terms["range"], clipped, rtol=1e-5)
+
+
+def test_a_shifts_second_view_has_noise_of_its_own():
+    """Through the identity, what is compared is the noise alone: its mean absolute value."""
+    content = jnp.zeros((2, 64, 64, 3))
+    images = {"content": content, "style": content, "index": jnp.arange(2)}
+    found = []
+    for noise in (0.0, 0.25):
+        config = config_with(
+            **{"image_size": 64, "losses.shift.weight": 1.0, "losses.shift.noise": noise}
+        )
+        players = players_of(config)
+        identity = jax.tree.map(jnp.zeros_like, players.generator)
+        terms, _ = terms_of(dataclasses.replace(players, generator=identity), images)
+        found.append(float(terms["shift"]))
+    assert found[0] == 0
+    # Of 32x32 pixels, 2 images and 3 channels: the mean is known to 1 %.
+    assert found[1] == pytest.approx(0.25 * np.sqrt(2 / np.pi), rel=0.04)
 
 
 def test_animegan2s_discriminator_rejects_grey_and_smooth_frames(images):
