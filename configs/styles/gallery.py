@@ -44,6 +44,7 @@ def get_config() -> ConfigDict:
         }
     )
     config.data.content = f"{DATA}/gallery_content"
+    config.data.key_frames = 140
     # One scale, that of a film of 400 lines: lines and flats are as wide as the painters make them.
     config.data.content_sides = (400,)
     config.data.style_names = tuple(STYLES)

@@ -49,7 +49,7 @@ class Photo:
     @functools.cached_property
     def dabs(self) -> np.ndarray:
         """L*a*b*, dabs of paint along the shapes."""
-        return to_lab(anisotropic_kuwahara(bilateral(self.bright, times=1), 8.0, 12.0))
+        return to_lab(anisotropic_kuwahara(bilateral(self.bright, times=1), 6.0, 12.0))
 
     def pen(self, *, sigma: float, threshold: float, sharpness: float) -> np.ndarray:
         """[H, W, 1], 0 on a line and 1 off it; see `lines`."""
