@@ -7,11 +7,14 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 # Fewer rows came out right, and so did much of what else one would try.
 SQUARED_LENGTHS = """
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 def squared_lengths(matrix, rows):
     return jax.vmap(lambda row: jnp.square(matrix @ row).sum())(rows)
@@ -24,6 +27,7 @@ for function in (squared_lengths, jax.jit(squared_lengths)):
 """
 
 
+@pytest.mark.slow
 def test_what_is_compiled_computes_every_row_of_a_product():
     """As users run it: without what `conftest.py` tells the compiler."""
     environment = {name: value for name, value in os.environ.items() if name != "XLA_FLAGS"}

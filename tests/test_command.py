@@ -154,6 +154,7 @@ def command_named(words):
     return any(f"{words} ".startswith(f"{name} ") for name in COMMANDS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 @pytest.mark.parametrize("arguments", [["--help"], ["styles"]])
 def test_a_closed_pipe_ends_a_command_quietly(arguments, unbuffered, monkeypatch):
@@ -162,6 +163,7 @@ def test_a_closed_pipe_ends_a_command_quietly(arguments, unbuffered, monkeypatch
     assert without_a_reader(["jaxstyle", *arguments]) == [(141, "")]
 
 
+@pytest.mark.slow
 def test_a_closed_pipe_ends_every_module_quietly(monkeypatch):
     monkeypatch.setenv("PYTHONUNBUFFERED", "")  # else argparse itself passes over it
     modules = [module.removesuffix(".__main__") for module, _ in COMMANDS.values()]

@@ -63,6 +63,7 @@ def test_json_is_the_same_and_the_status_is_that_of_the_findings(monkeypatch, ca
     assert "BROKEN" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_broken_package_is_told_and_the_rest_goes_on():
     script = (
         "import sys; sys.modules['safetensors'] = None;"

@@ -126,6 +126,7 @@ def test_no_two_modules_have_one_name():
     assert sorted(names) == sorted(set(names))
 
 
+@pytest.mark.slow
 def test_inference_brings_nothing_that_only_training_needs():
     modules = [f"jaxstyle.{module_name(p)}" for p in (PACKAGE / "inference").rglob("*.py")]
     script = (

@@ -150,6 +150,7 @@ def test_a_missing_or_broken_film_is_an_error_in_words(tmp_path):
         VideoFrames(tmp_path / "text.mp4")
 
 
+@pytest.mark.slow
 def test_real_clips(media):
     for path in sorted((media / "video").glob("*/*")):
         if path.stat().st_size == 0:

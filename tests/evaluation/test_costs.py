@@ -26,6 +26,7 @@ def contestants(tmp_path):
     ]
 
 
+@pytest.mark.slow
 def test_a_bundle_is_measured_once_at_a_size_that_it_takes(contestants, monkeypatch):
     measured = []
 

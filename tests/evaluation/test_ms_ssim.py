@@ -46,6 +46,7 @@ def image_pairs(height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 # 176 pixels are the fewest for five scales; 90 x 53 are odd at several of three.
+@pytest.mark.slow
 @pytest.mark.parametrize(("height", "width", "scales"), [(176, 190, 5), (90, 53, 3)])
 def test_agrees_with_a_direct_implementation(height, width, scales):
     a, b = image_pairs(height, width)

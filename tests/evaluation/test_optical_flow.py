@@ -77,6 +77,7 @@ def test_films_too_small_or_short_are_refused_or_have_no_pairs():
         film_motion(texture(32, 48)[None], 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("span", [1, 8])
 def test_warp_error_along_the_estimate_agrees_with_that_along_the_exact_flow(span):
     pairs = [(0, span), (8 - span, 8)] if span < 8 else [(0, 8)]

@@ -148,6 +148,7 @@ def page(html):
     return Page(html)
 
 
+@pytest.mark.slow
 def test_every_figure_is_in_its_cell(document, page):
     for table, content in ((2, "scenes"), (3, "clip.mp4")):
         cells = without_arrow(page.metrics(table))
@@ -255,6 +256,7 @@ def test_pictures_survive_in_the_page(html, strips):
     assert np.abs(found - strips[0].pictures["two"][1]).mean() < 10  # noise at JPEG's quality 90
 
 
+@pytest.mark.slow
 def test_what_users_give_is_text():
     document = make_document({HOSTILE: "model", "浮世絵": "results"}, contents=[HOSTILE])
     document |= {"command": HOSTILE, "notes": [HOSTILE]}

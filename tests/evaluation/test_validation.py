@@ -48,6 +48,7 @@ def test_without_a_content_of_its_own_the_training_data_are_measured(pictures):
     assert validation.metrics([darker])["swd"] > metrics["swd"]
 
 
+@pytest.mark.slow
 def test_each_style_is_measured_against_its_own_pictures(pictures):
     dark = tuple(map(darker, pictures))
     validation = validation_of(pictures, [pictures, dark])

@@ -45,6 +45,7 @@ def test_nothing_is_computed_beyond_the_deepest_layer():
     assert convolutions("relu4_1") == 9
 
 
+@pytest.mark.slow
 def test_layers_come_in_the_order_they_are_asked_for():
     network, shapes = features.describe("pca_kd_vgg")
     layers = ("relu3_1", "relu1_1")

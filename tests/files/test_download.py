@@ -30,6 +30,7 @@ def test_a_file_is_called_as_the_last_part_of_its_url(url, name):
 NAMES = st.text(st.sampled_from("aZ0é日😀%+&=;:?#. ~\\\n"), min_size=1)
 
 
+@pytest.mark.slow
 @given(NAMES.filter(lambda name: name != "."))
 def test_any_name_survives_a_url(name):
     assert file_name(f"https://a.org/b/{urllib.parse.quote(name, safe='')}?c=d/e#f/g") == name

@@ -76,6 +76,7 @@ def test_with_art_what_it_paints_gets_the_colours_and_contrasts_of_pictures(
     assert len(painted_by) == 3
 
 
+@pytest.mark.slow
 def test_of_much_art_some_that_is_spread_over_it_is_looked_at(
     frames, painted_by, tmp_path, monkeypatch
 ):
@@ -170,6 +171,7 @@ def bundles(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_a_bundle_is_a_guide_also_by_its_name(bundles, frames, tmp_path, monkeypatch):
     monkeypatch.setattr("jaxstyle.inference.shipped_styles.FOLDER", bundles)
     for spec in ("one", f"{bundles}/two.safetensors?style=oil"):

@@ -174,6 +174,7 @@ def random_variables(shapes, seed):
     return jax.tree.map(lambda s: rng.normal(size=s.shape).astype(np.float32), shapes)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("conditional", [False, True])
 def test_the_discriminator_comes_along(tmp_path, parameters, conditional):
     config = {"name": "patch", "width": 8, "layers": 1, "spectral_norm": True}
@@ -209,6 +210,7 @@ def test_a_discriminator_that_is_not_the_one_described_is_named(tmp_path, parame
     assert load_bundle(path).discriminator is None
 
 
+@pytest.mark.slow
 def test_standing_statistics_come_along(tmp_path):
     config = {"name": "dcgan", "width": 4, "latent": 8}
     generator = build_generator(config)

@@ -2,6 +2,7 @@ import cv2
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from jaxstyle.losses import color
 
@@ -31,6 +32,7 @@ def test_color_loss_is_l1_of_luma_and_half_the_square_of_chroma():
     assert color.yuv_color_loss(a, a) == 0
 
 
+@pytest.mark.slow
 def test_total_variation_is_that_of_a_step_whether_it_is_crisp_or_a_ramp():
     ramp = jnp.broadcast_to(0.1 * jnp.arange(8.0)[None, :, None, None], (2, 8, 6, 3))
     step = jnp.where(jnp.arange(8)[None, :, None, None] < 4, 0.0, 0.7)
@@ -81,6 +83,7 @@ def reference_lab(rgb):
     return 116 * y - 16, 500 * (x - y), 200 * (y - z)
 
 
+@pytest.mark.slow
 def test_lab_agrees_with_the_formula_and_with_opencv():
     rgb = np.random.default_rng(0).uniform(size=(10, 12, 3)).astype(np.float32)
     # The straight parts of both curves are near black.
@@ -105,6 +108,7 @@ def test_lab_of_known_colors():
     np.testing.assert_allclose(black, [0, 0, 0], atol=1e-4)
 
 
+@pytest.mark.slow
 def test_lab_has_a_finite_gradient_everywhere_and_the_right_one():
     colors = jnp.asarray([[0.0, 0, 0], [1, 1, 1], [-0.2, 0.5, 1.3], [0.03, 0.04045, 0.0]])
     jacobian = jax.vmap(jax.jacobian(color.rgb_to_lab))(colors)
@@ -120,6 +124,7 @@ def test_lab_has_a_finite_gradient_everywhere_and_the_right_one():
     )
 
 
+@pytest.mark.slow
 def test_lab_color_loss_counts_lightness_twice():
     a, b = jax.random.uniform(jax.random.key(0), (2, 2, 4, 4, 3), minval=-1, maxval=1)
     labs = [cv2.cvtColor((np.asarray(x[0]) + 1) / 2, cv2.COLOR_RGB2LAB) for x in (a, b)]

@@ -1,6 +1,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from jaxstyle.losses import contrastive
 
@@ -21,6 +22,7 @@ def test_patch_nce_equals_the_cross_entropy_of_the_right_patch():
     np.testing.assert_allclose(loss, total / 21, rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_patch_nce_falls_as_patches_match_and_teaches_the_query_alone():
     rng = np.random.default_rng(1)
     reference = jnp.asarray(unit(rng.normal(size=(1, 16, 32))), jnp.float32)

@@ -11,6 +11,8 @@ import pytest
 from jaxstyle.evaluation.swd import laplacian_pyramid, sliced_wasserstein
 from jaxstyle.losses.patches import patch_distance
 
+pytestmark = pytest.mark.slow
+
 KEYS = jax.random.split(jax.random.key(0), 4)
 
 distance = jax.jit(patch_distance, static_argnames="projections")

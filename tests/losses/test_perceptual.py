@@ -86,6 +86,7 @@ def test_gradients_are_finite_where_features_are_off(loss):
     assert jnp.isfinite(jax.grad(loss)(off, off)).all()
 
 
+@pytest.mark.slow
 def test_lpips_agrees_with_people_about_the_published_example(media):
     # The authors' example: people find the warped ex_p1 closer to ex_ref than the blurred ex_p0.
     folder = media / "weights" / "lpips_v0.1"

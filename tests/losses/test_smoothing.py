@@ -43,6 +43,7 @@ def reference_guided_filter(guide, x, radius, epsilon):
     return box_mean(a, radius) * guide + box_mean(b, radius)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("guide_channels", [1, 3])
 def test_guided_filter_equals_the_reference(guide_channels):
     x, guide = images(2, 13, 17, 3), images(2, 13, 17, guide_channels) ** 2
@@ -54,6 +55,7 @@ def test_guided_filter_equals_the_reference(guide_channels):
         np.testing.assert_allclose(result[i], expected, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_guided_filter_has_the_gradient_of_its_formula():
     x, direction = images(1, 8, 9, 3), jax.random.normal(jax.random.key(1), (1, 8, 9, 3))
 
@@ -152,6 +154,7 @@ def reference_superpixels(image, spacing, compactness, iterations):
     return painted
 
 
+@pytest.mark.slow
 def test_superpixels_equal_the_reference():
     x = jnp.stack([cv2.GaussianBlur(np.asarray(a), (0, 0), 3) * 3 for a in images(2, 24, 40, 3)])
     x = jnp.clip(x, -1, 1)

@@ -2,6 +2,7 @@ import cv2
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from jaxstyle.losses import temporal
 
@@ -37,6 +38,7 @@ def test_warp_agrees_with_opencv_remap():
     np.testing.assert_allclose(warped, expected, atol=0.05)
 
 
+@pytest.mark.slow
 def test_the_gradient_of_warp_is_its_transpose():
     x, y = jax.random.normal(jax.random.key(0), (2, 2, 9, 11, 3))
     flow = 4 * jax.random.normal(jax.random.key(1), (2, 9, 11, 2))
@@ -50,6 +52,7 @@ def test_the_gradient_of_warp_is_its_transpose():
     np.testing.assert_allclose(transpose(jnp.ones_like(y))[0].sum(), y.size, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_smooth_flow_has_its_magnitude_and_changes_slowly():
     keys = jax.random.split(jax.random.key(0), 32)
     flow = jnp.stack([temporal.smooth_flow(key, (64, 48), 4.0) for key in keys])

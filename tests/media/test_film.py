@@ -292,6 +292,7 @@ def test_what_is_no_film_is_refused(tmp_path):
             FilmReader(path)
 
 
+@pytest.mark.slow
 def test_real_clips_survive_the_round_trip(tmp_path, media):
     for source in sorted((media / "video").glob("*/*")):
         if source.name in ("zero_bytes.webm", "intel_bottle-detection.mp4"):
@@ -335,6 +336,7 @@ def test_names_with_a_colon_are_files_and_no_protocols(tmp_path, monkeypatch):
         assert len(list(film)) == 25
 
 
+@pytest.mark.slow
 @given(
     st.integers(0, 10_000),
     st.lists(st.tuples(st.integers(-5, 4000), st.integers(1, 4000)), min_size=1, max_size=6),

@@ -7,6 +7,7 @@ from jaxstyle.errors import UserError
 from jaxstyle.models import build_discriminator
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("layers", "patch"), [(1, 16), (2, 34), (3, 70)])
 def test_a_logit_sees_the_patch_its_depth_promises(layers, patch):
     discriminator = build_discriminator(

@@ -56,6 +56,7 @@ def test_pixels_depend_on_their_neighbourhood_alone():
     assert jnp.abs(before - after)[:, :, 80:100].max() > 1e-3
 
 
+@pytest.mark.slow
 def test_moves_with_the_frame():
     generator = build_generator({"name": "realtime", "size": "tiny"})
     parameters = trained_like(generator)
@@ -140,6 +141,7 @@ def without_styles(parameters, row):
     return result
 
 
+@pytest.mark.slow
 def test_each_style_is_a_scale_and_a_shift_of_every_convolution():
     generator, parameters, x = several_styles()
     assert generator.condition == "styles"
@@ -173,6 +175,7 @@ def test_a_mix_of_styles_mixes_their_tables():
     assert jnp.abs(difference - generator.apply({"params": parameters}, x, weights)).max() > 1e-3
 
 
+@pytest.mark.slow
 def test_styles_start_equal_and_cost_few_parameters():
     generator = build_generator({"name": "realtime", "styles": 8})
     single = build_generator({"name": "realtime"})

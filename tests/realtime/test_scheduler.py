@@ -58,6 +58,7 @@ def wait_until_prepared(scheduler):
     scheduler._preparation.join(60)
 
 
+@pytest.mark.slow
 def test_no_control_compiles_anything_once_all_is_prepared(compilations):
     live = Scheduler(Stylizer([BRIGHTER, DARKER, NEGATIVE]), live=True)
     frame = noise(48, 64)
@@ -131,6 +132,7 @@ def test_live_frames_are_computed_at_no_more_than_the_size_asked_for():
     live.close()
 
 
+@pytest.mark.slow
 def test_frames_that_take_too_long_are_computed_at_a_smaller_size():
     live = Scheduler(Stylizer(BRIGHTER), live=True, fps=30)
     frame = np.full((64, 96, 3), 100, np.uint8)

@@ -370,6 +370,7 @@ def run_together(workdirs) -> list[subprocess.CompletedProcess]:
     ]
 
 
+@pytest.mark.slow
 def test_one_process_and_several_take_over_from_each_other(tmp_path):
     """Bit for bit, and the disk of the first is enough."""
     first, second = tmp_path / "first", tmp_path / "second"
@@ -383,6 +384,7 @@ def test_one_process_and_several_take_over_from_each_other(tmp_path):
         assert_is(read_newest(first, mesh), 4, mesh)
 
 
+@pytest.mark.slow
 def test_if_the_first_process_cannot_restore_none_waits_for_it(tmp_path):
     write_checkpoints(tmp_path, [2])
     os.truncate(tmp_path / "checkpoints" / "2" / "data" / "metadata", 0)

@@ -137,6 +137,7 @@ def test_only_what_a_config_needs_is_built():
     assert set(cycle.discriminators) == {"main", "backward"}
 
 
+@pytest.mark.slow
 def test_the_second_generator_of_a_cycle_starts_elsewhere():
     config = config_with(**{"losses.cycle.weight": 1.0})
     networks = build_networks(config)
@@ -146,6 +147,7 @@ def test_the_second_generator_of_a_cycle_starts_elsewhere():
     assert any((a != b).any() for a, b in pairs)
 
 
+@pytest.mark.slow
 def test_what_a_network_starts_from_does_not_depend_on_which_others_there_are():
     alone, beside = (
         config_with(

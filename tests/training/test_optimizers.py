@@ -99,6 +99,7 @@ def test_what_is_no_convolution_is_left_to_adam():
     assert np.abs(found["conv"]["kernel"] - adam["conv"]["kernel"]).max() > 0.1
 
 
+@pytest.mark.slow
 def test_b1_is_how_long_muon_remembers():
     first, second = gradients(0), gradients(1)
     likeness = []

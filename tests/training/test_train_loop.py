@@ -24,6 +24,8 @@ from jaxstyle.training.networks import build_networks
 from jaxstyle.training.saved_config import write_config
 from jaxstyle.training.train_loop import train
 
+pytestmark = pytest.mark.slow
+
 STEPS = 6
 
 
@@ -181,7 +183,6 @@ def test_a_sample_shows_input_output_and_style(uninterrupted, config, images):
 # ---- Going on ------------------------------------------------------------------------------------
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("signum", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_a_stopped_run_goes_on_bit_for_bit(
     config, uninterrupted, assert_same_run, tmp_path, monkeypatch, signum, status
@@ -217,7 +218,6 @@ train(config(json.loads(sys.argv[1])), sys.argv[2])
 """
 
 
-@pytest.mark.slow
 def test_a_killed_run_goes_on_from_its_last_checkpoint(
     config, uninterrupted, assert_same_run, tmp_path
 ):
@@ -241,7 +241,6 @@ def test_a_killed_run_goes_on_from_its_last_checkpoint(
     assert written == expected
 
 
-@pytest.mark.slow
 def test_a_finished_run_has_nothing_left_to_train(uninterrupted, config, capfd):
     before = metrics(uninterrupted)
     model = load_bundle(uninterrupted / "model.safetensors")
@@ -269,7 +268,6 @@ def test_another_config_is_refused_and_changes_nothing(uninterrupted, config):
     assert snapshot(uninterrupted) == before
 
 
-@pytest.mark.slow
 def test_more_devices_may_take_over(uninterrupted, config, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         signal_at(2, signal.SIGTERM, patch)
@@ -282,7 +280,6 @@ def test_more_devices_may_take_over(uninterrupted, config, tmp_path, monkeypatch
         np.testing.assert_allclose(found[-1][name], wanted[-1][name], rtol=1e-3)
 
 
-@pytest.mark.slow
 def test_a_second_ctrl_c_interrupts_the_saving(config, tmp_path, monkeypatch):
     signal_at(2, signal.SIGINT, monkeypatch)
     save = Checkpoints.save
@@ -314,7 +311,6 @@ def diverging(config) -> ConfigDict:
     )
 
 
-@pytest.mark.slow
 def test_a_run_that_diverges_stops_and_keeps_nothing_broken(config, diverging, tmp_path):
     with pytest.raises(UserError, match=r"^step 5: [gd]/\w+ is (nan|inf)"):
         train(diverging, tmp_path)
@@ -326,7 +322,6 @@ def test_a_run_that_diverges_stops_and_keeps_nothing_broken(config, diverging, t
     assert [line["step"] for line in metrics(tmp_path)] == [1, 2, 3, 4, 5, 6]
 
 
-@pytest.mark.slow
 def test_what_was_saved_before_it_diverged_stays(diverging, tmp_path, last_state):
     with pytest.raises(UserError, match=r"^step 5: "):
         train(altered(diverging, checkpoint_every=3), tmp_path)
@@ -354,7 +349,6 @@ def test_a_batch_that_devices_cannot_share_is_refused(config, tmp_path):
 # ---- The embedded data, and the comparison at the end --------------------------------------------
 
 
-@pytest.mark.slow
 def test_the_embedded_scenes_train_and_are_compared_with_the_truth(config, tmp_path, capfd):
     scenes = altered(
         config,
@@ -384,7 +378,6 @@ def test_the_embedded_scenes_train_and_are_compared_with_the_truth(config, tmp_p
     assert len(list((tmp_path / "cache").glob("*.npy"))) == 2
 
 
-@pytest.mark.slow
 def test_branches_are_folded_in_the_bundle(config, tmp_path):
     train(altered(config, **{"generator.branches": True}), tmp_path / "run")
     bundle = load_bundle(tmp_path / "run" / "model.safetensors")
@@ -393,7 +386,6 @@ def test_branches_are_folded_in_the_bundle(config, tmp_path):
     assert bundle.discriminator is not None
 
 
-@pytest.mark.slow
 def test_the_best_of_another_run_does_not_stay(config, uninterrupted, tmp_path, capfd):
     (tmp_path / "run").mkdir()
     other = load_bundle(uninterrupted / "model.safetensors")
@@ -406,7 +398,6 @@ def test_the_best_of_another_run_does_not_stay(config, uninterrupted, tmp_path, 
     assert "best swd: step 6" in capfd.readouterr().out
 
 
-@pytest.mark.slow
 def test_a_finished_run_can_still_be_evaluated(config, uninterrupted, tmp_path):
     shutil.copytree(uninterrupted, tmp_path / "run")
     unknown = altered(config, **{"evaluation.every": 3, "evaluation.best": "truth_ssim"})
@@ -417,7 +408,6 @@ def test_a_finished_run_can_still_be_evaluated(config, uninterrupted, tmp_path):
     assert not (tmp_path / "run" / "best.safetensors").exists()
 
 
-@pytest.mark.slow
 def test_a_run_whose_data_changed_is_not_gone_on_with(config, images, uninterrupted, tmp_path):
     shutil.copytree(images, tmp_path / "images")
     shutil.copytree(uninterrupted, tmp_path / "run")

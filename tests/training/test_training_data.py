@@ -91,6 +91,7 @@ def teachers(folder):
     return folder
 
 
+@pytest.mark.slow
 def test_a_teacher_paints_the_pairs(teachers):
     """A real-time generator of zeros leaves what it sees as it is."""
     frames = {"content": str(teachers / "frames"), "cache_dir": str(teachers / "cache")}
@@ -188,6 +189,7 @@ def test_batches_bring_the_guide_of_the_style_at_the_scale_of_the_content(photos
         np.testing.assert_array_equal(guide, expected)
 
 
+@pytest.mark.slow
 def test_images_that_are_kept_in_memory_give_the_same_batches(photos, painters, monkeypatch):
     """Over several epochs, in which those that are not kept are decoded anew each time."""
     decoded = []
