@@ -61,6 +61,8 @@ examples:
 # In bytes.
 _MOST_BUNDLE = 3_000_000
 _MOST_SMALL, _MOST_SHEET, _MOST_STRIP = 60_000, 700_000, 300_000
+# Bundles of more styles than this have smaller sheets and strips, the same in all.
+_LARGE_SHEETS = 4
 _SHOWN_PHOTOS, _FEWEST_PHOTOS, _SHOWN_FRAMES = 10, 3, 6
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 # Of a path from / or ~, also within a source such as painter:oil?art=/data/art, or within
@@ -232,17 +234,18 @@ def _write_pictures(
     args: argparse.Namespace, name: str, styles: dict[str, Stylize], held: Held
 ) -> None:
     outputs = []
+    share = min(1, _LARGE_SHEETS / len(styles))
     for style, stylize in tqdm(styles.items(), desc="pictures", unit="style", disable=None):
         outputs.append([stylize(photo[None])[0] for photo in held.shown])
         sheet = photo_sheet(held.shown, outputs[-1])
         path = args.docs / picture_file(name, "photos", style)
-        write_whole(path, jpeg_within(sheet, _MOST_SHEET))
+        write_whole(path, jpeg_within(sheet, int(share * _MOST_SHEET)))
         for clip, frames in held.strips.items():
             strip = clip_strip(frames, stylize(frames))
             path = args.docs / picture_file(name, clip, style)
-            write_whole(path, jpeg_within(strip, _MOST_STRIP))
+            write_whole(path, jpeg_within(strip, int(share * _MOST_STRIP)))
     small = small_picture(held.shown, outputs)
-    write_whole(args.package / f"{name}.jpg", jpeg_within(small, _MOST_SMALL))
+    write_whole(args.package / f"{name}.jpg", jpeg_within(small, int(_MOST_SMALL / share)))
 
 
 def _write_mixes(folder: Path, name: str, stylizer: Stylizer, photo: np.ndarray) -> None:

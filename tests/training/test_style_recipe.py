@@ -13,6 +13,7 @@ from ml_collections import FrozenConfigDict
 
 from jaxstyle.data.sources import open_source
 from jaxstyle.guides.open_guide import open_guide
+from jaxstyle.guides.painters import ART_LOOKS
 from jaxstyle.inference.bundle import load_bundle
 from jaxstyle.inference.engine import Stylizer
 from jaxstyle.models import build_discriminator, build_generator
@@ -24,7 +25,7 @@ from jaxstyle.training.training_data import load_batches, open_training_data, st
 pytestmark = pytest.mark.slow
 
 FOLDER = Path(__file__).parents[2] / "configs/styles"
-STYLES = ("cel", "impressionist", "multistyle", "starry", "woodblock")
+STYLES = ("cel", "gallery", "impressionist", "multistyle", "starry", "woodblock")
 # The folder of its art and the painter that guides it, of each style; multistyle has this order.
 GUIDES = {
     "cel": ("cartoon", "cel"),
@@ -101,6 +102,16 @@ def test_multistyle_learns_what_each_style_learns_alone(name):
     # From its painter, or from the model that has learned from it.
     assert together.data.guides[k] in (name, *alone.data.guides)
     assert set(alone.credits) <= set(together.credits)
+
+
+def test_the_gallery_paints_each_style_with_the_colours_of_its_own_art():
+    config = recipe("gallery")["get_config"]()
+    data = config.data
+    assert len(data.style_names) == len(data.styles) == len(data.guides) >= 10
+    assert config.generator.styles == len(data.style_names)
+    for style, art, guide in zip(data.style_names, data.styles, data.guides, strict=True):
+        assert guide == f"painter:{style}?art={art}"
+        assert style in ART_LOOKS
 
 
 def test_a_config_of_ones_own_is_open_to_changes():
