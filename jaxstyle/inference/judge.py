@@ -44,7 +44,8 @@ class FrameJudge:
             name = bundle.metadata.get("name") or "the model"
             raise UserError(
                 f"{name} has no discriminator to judge with: it was converted, or trained without "
-                "one (config.losses.adversarial.weight 0) or with config.judge=False"
+                "one (config.losses.adversarial.weight 0), with one of pretrained features, or "
+                "with config.judge=False"
             )
         leaves = jax.tree.leaves(judge.variables)
         if not all(np.isfinite(np.asarray(leaf)).all() for leaf in leaves):

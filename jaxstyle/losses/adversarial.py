@@ -1,19 +1,29 @@
 """Adversarial losses: what the discriminator minimises, and what the generator does.
 
-All take logits of any shape (one per patch or per image) and give a float32 scalar, the mean.
+All take logits of any shape (one per patch or per image) and give a float32 scalar, the mean. Of a
+discriminator with several heads the logits are a pytree of arrays, and each head counts alike.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 KINDS = ("bce", "lsgan", "hinge", "wgan")
 
-LogitsFn = Callable[[jax.Array], jax.Array]
+Logits = Any  # float32 [N, ...], or a pytree of such arrays
+LogitsFn = Callable[[jax.Array], Logits]
 
 
-def real_loss(kind: str, logits: jax.Array) -> jax.Array:
+def mean_of_heads(function: Callable[..., jax.Array], *logits: Logits) -> jax.Array:
+    """The mean of `function` of the logits, over all heads alike; element by element of several."""
+    heads = zip(*(jax.tree.leaves(each) for each in logits), strict=True)
+    first, *others = (function(*head).mean() for head in heads)
+    return sum(others, first) / (1 + len(others))
+
+
+def real_loss(kind: str, logits: Logits) -> jax.Array:
     """The discriminator's loss on samples it should call real.
 
     'bce': -log sigmoid(l) (Goodfellow et al. 2014); 'lsgan': (l - 1)^2 (Mao et al. 2017);
@@ -21,31 +31,31 @@ def real_loss(kind: str, logits: jax.Array) -> jax.Array:
     """
     match kind:
         case "bce":
-            return jax.nn.softplus(-logits).mean()
+            return mean_of_heads(lambda x: jax.nn.softplus(-x), logits)
         case "lsgan":
-            return jnp.square(logits - 1).mean()
+            return mean_of_heads(lambda x: jnp.square(x - 1), logits)
         case "hinge":
-            return jax.nn.relu(1 - logits).mean()
+            return mean_of_heads(lambda x: jax.nn.relu(1 - x), logits)
         case "wgan":
-            return -logits.mean()
+            return -mean_of_heads(lambda x: x, logits)
     raise ValueError(f"no adversarial loss {kind!r}; there are: {', '.join(KINDS)}")
 
 
-def fake_loss(kind: str, logits: jax.Array) -> jax.Array:
+def fake_loss(kind: str, logits: Logits) -> jax.Array:
     """The discriminator's loss on samples it should call fake: the counterpart of `real_loss`."""
     match kind:
         case "bce":
-            return jax.nn.softplus(logits).mean()
+            return mean_of_heads(jax.nn.softplus, logits)
         case "lsgan":
-            return jnp.square(logits).mean()
+            return mean_of_heads(jnp.square, logits)
         case "hinge":
-            return jax.nn.relu(1 + logits).mean()
+            return mean_of_heads(lambda x: jax.nn.relu(1 + x), logits)
         case "wgan":
-            return logits.mean()
+            return mean_of_heads(lambda x: x, logits)
     raise ValueError(f"no adversarial loss {kind!r}; there are: {', '.join(KINDS)}")
 
 
-def generator_loss(kind: str, logits: jax.Array) -> jax.Array:
+def generator_loss(kind: str, logits: Logits) -> jax.Array:
     """The generator's loss on the logits of its own output.
 
     For 'bce' the non-saturating -log sigmoid(l); for 'hinge' and 'wgan' -l; for 'lsgan' (l - 1)^2.
@@ -70,15 +80,16 @@ def gradient_penalty(
 def r1_penalty(discriminator: LogitsFn, real: jax.Array) -> jax.Array:
     """E[|grad D(x)|^2] / 2 at the real samples [N, H, W, C] (Mescheder et al. 2018).
 
-    The gradient is that of the mean logit of each image.
+    The gradient is that of the mean logit of each image, of several heads their mean.
     """
     return _squared_gradient_norms(discriminator, real).mean() / 2
 
 
 def _squared_gradient_norms(discriminator: LogitsFn, x: jax.Array) -> jax.Array:
     def sum_of_mean_logits(x):
-        logits = discriminator(x)
-        return logits.reshape(logits.shape[0], -1).mean(axis=1).sum()
+        heads = jax.tree.leaves(discriminator(x))
+        first, *others = (head.reshape(head.shape[0], -1).mean(axis=1).sum() for head in heads)
+        return sum(others, first) / len(heads)
 
     gradient = jax.grad(sum_of_mean_logits)(x)
     return jnp.square(gradient).sum(axis=(1, 2, 3))

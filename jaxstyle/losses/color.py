@@ -46,6 +46,20 @@ def rgb_to_grey(rgb: jax.Array, channels: int = 1) -> jax.Array:
     return jnp.broadcast_to(grey, (*grey.shape[:-1], channels))
 
 
+def random_grey(rgb: jax.Array, keys: jax.Array) -> jax.Array:
+    """Grey of random colours, three equal channels (White-box Cartoonization, Wang & Yu 2020).
+
+    Luma's weights, to each of which U(-0.1, 0.1) is added, over their sum: who sees it learns
+    texture, and can rely neither on colour nor on one way to lose it. rgb: float32 [N, H, W, 3] of
+    any range. keys: a PRNG key for each image, [N]. Returns the same shape and range.
+    """
+    draws = jax.vmap(lambda key: jax.random.uniform(key, (3,), rgb.dtype, -0.1, 0.1))(keys)
+    weights = _RGB_TO_YUV[:1] + draws
+    weights /= weights.sum(axis=1, keepdims=True)
+    grey = jnp.einsum("nhwc,nc->nhw", rgb, weights)[..., None]
+    return jnp.broadcast_to(grey, rgb.shape)
+
+
 def rgb_to_lab(rgb: jax.Array) -> jax.Array:
     """sRGB in [0, 1], float32 [..., 3] -> CIE L*a*b* (1976) under D65, float32 [..., 3].
 

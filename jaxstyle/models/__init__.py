@@ -18,6 +18,7 @@ from jaxstyle.models.dcgan import DcganDiscriminator, DcganGenerator
 from jaxstyle.models.microast import MicroAst
 from jaxstyle.models.patch import PatchDiscriminator
 from jaxstyle.models.progan import ProganDiscriminator, ProganGenerator
+from jaxstyle.models.projected import ProjectedDiscriminator
 from jaxstyle.models.realtime import Realtime
 from jaxstyle.models.resnet import ResnetGenerator
 from jaxstyle.models.wgan_gp import WganGpCritic, WganGpGenerator
@@ -38,6 +39,7 @@ DISCRIMINATORS: dict[str, type[nn.Module]] = {
     "dcgan": DcganDiscriminator,
     "patch": PatchDiscriminator,
     "progan": ProganDiscriminator,
+    "projected": ProjectedDiscriminator,
     "wgan_gp": WganGpCritic,
 }
 DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
@@ -85,6 +87,7 @@ def build_discriminator(config: Mapping[str, Any]) -> nn.Module:
 
     Its `__call__(x, update_stats=False)` takes float [N, H, W, 3] in [-1, 1] and gives float32
     logits [N, h, w, K], K being 1 or the number of styles. `couples_images` says that the images of
-    a batch influence each other's. An unknown name or option raises `UserError`.
+    a batch influence each other's. One that `takes` "features" is given a dict of feature maps, and
+    gives one of logits. An unknown name or option raises `UserError`.
     """
     return _build(DISCRIMINATORS, "discriminator", config)

@@ -19,6 +19,11 @@ def takes_noise(generator: nn.Module | type[nn.Module]) -> bool:
     return getattr(generator, "takes", "image") == "noise"
 
 
+def takes_features(discriminator: nn.Module) -> bool:
+    """Whether it judges feature maps, of the layers that it names, instead of images."""
+    return getattr(discriminator, "takes", "image") == "features"
+
+
 def condition_of(generator: nn.Module) -> str | None:
     """What it is told about the style besides the image: None, "styles" or "image"."""
     return getattr(generator, "condition", None)

@@ -6,12 +6,14 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
+from jaxstyle.data.diff_augment import POLICIES
 from jaxstyle.errors import UserError
 from jaxstyle.evaluation import catalogue
 from jaxstyle.evaluation.footage import SMALLEST_SIZE
 from jaxstyle.losses import adversarial
 from jaxstyle.training.default_config import default_config
 from jaxstyle.training.objectives.generator import terms_in_use
+from jaxstyle.training.objectives.players import OF_VIEWS
 
 
 def check_config(config: ConfigDict) -> None:
@@ -125,6 +127,15 @@ def _check_losses(config: ConfigDict) -> None:
     for name in ("real_weight", "fake_weight", "smooth_weight", "grey_weight"):
         value = losses.adversarial[name]
         _require(value >= 0, f"losses.adversarial.{name}", value, "0 or more")
+    for name, known in (("views", tuple(OF_VIEWS)), ("augment", POLICIES)):
+        chosen = losses.adversarial[name]
+        fits = set(chosen) <= set(known) and len(set(chosen)) == len(chosen)
+        rule = f"a tuple of {', '.join(known)}, each once at most"
+        _require(fits, f"losses.adversarial.{name}", chosen, rule)
+    views = losses.adversarial.views
+    _require(len(views) > 0, "losses.adversarial.views", views, "one view or more")
+    strength = losses.adversarial.augment_strength
+    _require(0 < strength <= 1, "losses.adversarial.augment_strength", strength, "in (0, 1]")
     large = pool == 0 or pool >= config.batch_size
     _require(large, "losses.adversarial.pool", pool, "0, or batch_size or more")
     if losses.adversarial.conditional:

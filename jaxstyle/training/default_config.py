@@ -114,6 +114,11 @@ def default_config() -> ConfigDict:
             # teach it to ask for crisp lines (smooth_grey: in grey), and grey style frames, so that
             # colour counts. conditional: it sees the content beside the result (pix2pix). pool: so
             # many earlier results, of which it sees some instead of new ones.
+            # views: what is judged of a picture, each by a discriminator of its own: "color", as it
+            # is; "grey", in a grey of random weights, so texture alone; "surface", smoothed, so
+            # tones and shapes. augment: what discriminators see is changed at random, real or not
+            # (DiffAugment): "color", "translation", "cutout"; of the paper's changes, a share of
+            # augment_strength.
             "adversarial": {
                 "kind": "lsgan",
                 "weight": 1.0,
@@ -125,6 +130,9 @@ def default_config() -> ConfigDict:
                 "grey_weight": 0.0,
                 "conditional": False,
                 "pool": 0,
+                "views": ("color",),
+                "augment": (),
+                "augment_strength": 1.0,
             },
             # On the discriminator. R1 is computed in one of `every` updates only, at `every` times
             # the weight; the gradient penalty is WGAN-GP's.

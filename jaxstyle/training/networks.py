@@ -15,12 +15,13 @@ from jaxstyle.models.examples import (
     condition_of,
     example_inputs,
     init_parameters,
+    takes_features,
     takes_noise,
 )
 from jaxstyle.models.projection import ProjectionHeads
 from jaxstyle.training.objectives import support_tail
 from jaxstyle.training.objectives.generator import layers_seen, terms_in_use
-from jaxstyle.training.objectives.players import Networks
+from jaxstyle.training.objectives.players import OF_VIEWS, Networks
 from jaxstyle.training.objectives.term import Term, named_key
 from jaxstyle.training.optimizers import build_optimizer
 
@@ -36,7 +37,10 @@ def build_networks(config: FrozenConfigDict) -> Networks:
     terms = terms_in_use(config)
     needs = {need for term in terms for need in term.needs}
     generator = build_generator(config.generator)
-    discriminators = {"main": build_discriminator(config.discriminator)}
+    discriminators = {
+        OF_VIEWS[view]: build_discriminator(config.discriminator)
+        for view in config.losses.adversarial.views
+    }
     helpers: dict[str, nn.Module] = {}
     if "heads" in needs:
         helpers["heads"] = ProjectionHeads(width=config.losses.patch_nce.width)
@@ -45,7 +49,8 @@ def build_networks(config: FrozenConfigDict) -> Networks:
         discriminators["backward"] = build_discriminator(config.discriminator)
     if "support tail" in needs:
         helpers["support"], discriminators["support"] = support_tail.build(generator, config)
-    sees = layers_seen(terms, config)
+    by_features = any(takes_features(module) for module in discriminators.values())
+    sees = layers_seen(terms, config) or by_features
     networks = Networks(
         generator=generator,
         discriminators=discriminators,
@@ -93,7 +98,8 @@ def _check_noise(networks: Networks, config: FrozenConfigDict) -> None:
                 f"config.{setting} is about content, and {name} makes pictures of noise"
             )
     makes = networks.generator.image_size
-    judges = getattr(networks.discriminators["main"], "image_size", makes)
+    judge, *_ = networks.discriminators.values()
+    judges = getattr(judge, "image_size", makes)
     if not config.image_size == makes == judges:
         raise UserError(
             f"config.image_size is {config.image_size}, {name} makes pictures of {makes} pixels "
@@ -101,10 +107,44 @@ def _check_noise(networks: Networks, config: FrozenConfigDict) -> None:
         )
 
 
+def _check_shown(networks: Networks, config: FrozenConfigDict) -> None:
+    """Raises `UserError` if a discriminator cannot judge what it is to be shown."""
+    settings = config.losses.adversarial
+    altered = {
+        "views": tuple(settings.views) != ("color",),
+        "augment": bool(settings.augment),
+    }
+    if any(takes_features(module) for module in networks.discriminators.values()):
+        if settings.conditional:
+            raise UserError(
+                "config.losses.adversarial.conditional shows the content, too, which the "
+                f"discriminator {config.discriminator.name} cannot take"
+            )
+        if "support" in networks.discriminators:
+            raise UserError(
+                f"the discriminator {config.discriminator.name} cannot judge the grey pictures of "
+                "config.losses.support"
+            )
+    for setting, is_altered in altered.items():
+        if is_altered and settings.conditional:
+            raise UserError(
+                f"config.losses.adversarial.{setting} would change the result and not the content "
+                "beside it; do without it, or without config.losses.adversarial.conditional"
+            )
+    for name in ("backward", "support"):
+        if altered["views"] and name in networks.discriminators:
+            raise UserError(
+                "config.losses.adversarial.views must be ('color',) where there is a cycle or "
+                "config.losses.support"
+            )
+
+
 def _check(networks: Networks, terms: Sequence[Term], config: FrozenConfigDict) -> None:
     name, losses, data = config.generator.name, config.losses, config.data
     condition = condition_of(networks.generator)
+    judge, *_ = networks.discriminators.values()
     _check_needs(networks, terms, config)
+    _check_shown(networks, config)
     if takes_noise(networks.generator):
         _check_noise(networks, config)
     if condition == "styles":
@@ -113,13 +153,13 @@ def _check(networks: Networks, terms: Sequence[Term], config: FrozenConfigDict) 
                 f"the generator has {networks.generator.styles} styles and config.data.styles "
                 f"names {len(data.styles)} sources; it must name one for each"
             )
-        judged = getattr(networks.discriminators["main"], "styles", 1)
+        judged = getattr(judge, "styles", 1)
         if losses.adversarial.weight > 0 and judged != networks.generator.styles:
             raise UserError(
                 f"config.discriminator.styles is {judged}; the generator has "
                 f"{networks.generator.styles} styles"
             )
-    elif getattr(networks.discriminators["main"], "styles", 1) > 1:
+    elif getattr(judge, "styles", 1) > 1:
         raise UserError(f"config.discriminator.styles is more than 1, and {name} has one style")
     elif data.styles:
         raise UserError(f"config.data.styles names several, and {name} has one; give data.style")
@@ -130,7 +170,7 @@ def _check(networks: Networks, terms: Sequence[Term], config: FrozenConfigDict) 
             f"config.evaluation.every must be 0: what {name} makes is not a content in a style of "
             "the run; jaxstyle.evaluate compares models of any style"
         )
-    for module in (networks.generator, networks.discriminators["main"]):
+    for module in (networks.generator, judge):
         if config.parallelism == "pmap" and getattr(module, "couples_images", False):
             raise UserError(
                 f'config.parallelism="pmap" shows each device a part of the batch, and {name} or '
@@ -141,7 +181,7 @@ def _check(networks: Networks, terms: Sequence[Term], config: FrozenConfigDict) 
             "config.losses.style_contrast tells styles of a batch apart; give it 2 or more"
         )
     grows = getattr(networks.generator, "grows", False)
-    if grows != getattr(networks.discriminators["main"], "grows", False):
+    if grows != getattr(judge, "grows", False):
         raise UserError(f"{name} and {config.discriminator.name} do not grow alike; give a pair")
     if grows and (losses.adversarial.smooth_weight > 0 or losses.adversarial.grey_weight > 0):
         raise UserError("config.losses.adversarial.smooth_weight and grey_weight must be 0 to grow")
@@ -158,10 +198,13 @@ def _check(networks: Networks, terms: Sequence[Term], config: FrozenConfigDict) 
         raise UserError(
             'config.losses.lpips sees through config.features.network="squeezenet" only'
         )
-    for term in terms:
-        if unknown := sorted(set(layers_seen([term], config)) - set(seen_through.layers)):
+    named = {term.setting: layers_seen([term], config) for term in terms}
+    if takes_features(judge):
+        named["config.discriminator"] = judge.layers
+    for setting, layers in named.items():
+        if unknown := sorted(set(layers) - set(seen_through.layers)):
             raise UserError(
-                f"{term.setting} names the layer {unknown[0]}; {seen_through.name} has "
+                f"{setting} names the layer {unknown[0]}; {seen_through.name} has "
                 f"{', '.join(seen_through.layers)}"
             )
 
@@ -207,14 +250,26 @@ def _chosen_features(maps: tuple[jax.Array, ...], layers: tuple[int, ...]) -> tu
 def init_discriminators(
     networks: Networks, config: FrozenConfigDict, key: jax.Array
 ) -> tuple[dict[str, PyTree], dict[str, PyTree]]:
-    """Draws the discriminators' parameters; returns them and their spectral norm estimates."""
+    """Draws the discriminators' parameters; returns them and what each keeps beside them.
+
+    That is its spectral norm estimates and its fixed mixing of features, or nothing.
+    """
     parameters, stats = {}, {}
     for name, module in networks.discriminators.items():
         channels = 6 if config.losses.adversarial.conditional else 3
         if name == "support":
             channels = 1
-        example = jnp.zeros((1, config.image_size, config.image_size, channels))
+        example: Any = jnp.zeros((1, config.image_size, config.image_size, channels))
+        if takes_features(module):
+            example = _example_maps(config.features.network, module.layers, example)
         variables = module.init(named_key(key, name), example)
         parameters[name] = variables["params"]
         stats[name] = variables.get("batch_stats", {})
     return parameters, stats
+
+
+def _example_maps(name: str, layers: tuple[str, ...], image: jax.Array) -> dict[str, jax.Array]:
+    """Feature maps of an image as the network `name` has them, by layer, but all zero."""
+    network, parameters = features.describe(name)
+    maps = jax.eval_shape(lambda p, x: network.apply(p, x, layers), parameters, image)
+    return {layer: jnp.zeros(leaf.shape, leaf.dtype) for layer, leaf in maps.items()}

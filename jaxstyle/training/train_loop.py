@@ -24,7 +24,7 @@ from jaxstyle.inference.bundle import load_bundle, save_bundle
 from jaxstyle.interrupt import Stopped, StopRequest
 from jaxstyle.media.contact_sheet import write_png
 from jaxstyle.models.branches import fold
-from jaxstyle.models.examples import takes_noise
+from jaxstyle.models.examples import takes_features, takes_noise
 from jaxstyle.models.growth import standing_statistics
 from jaxstyle.training import distributed, sharding, steps
 from jaxstyle.training.checkpoint import Checkpoints, has_checkpoint
@@ -263,7 +263,10 @@ def _save_bundle(
     if config.data.styles:
         metadata["styles"] = style_names(config.data)
     judge = None
-    if config.judge and config.losses.adversarial.weight > 0 and is_whole(step, config):
+    module = networks.discriminators.get("main")
+    # It judges in `stylize` without a pretrained network, and pictures as they are.
+    alone = module is not None and not takes_features(module)
+    if config.judge and config.losses.adversarial.weight > 0 and is_whole(step, config) and alone:
         metadata["discriminator"] = config.discriminator.to_dict()
         metadata["discriminator_conditional"] = config.losses.adversarial.conditional
         judge = {

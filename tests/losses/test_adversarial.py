@@ -27,6 +27,14 @@ def test_losses_equal_their_formulas(kind):
     )
 
 
+@pytest.mark.parametrize("kind", adversarial.KINDS)
+def test_heads_count_alike_however_many_logits_they_have(kind):
+    heads = {"a": jnp.asarray(LOGITS).reshape(1, 5, 1, 1), "b": jnp.full((1, 2, 4, 1), 0.7)}
+    for loss in (adversarial.real_loss, adversarial.fake_loss, adversarial.generator_loss):
+        expected = (loss(kind, heads["a"]) + loss(kind, heads["b"])) / 2
+        np.testing.assert_allclose(loss(kind, heads), expected, rtol=1e-6)
+
+
 @pytest.mark.parametrize(
     "loss", [adversarial.real_loss, adversarial.fake_loss, adversarial.generator_loss]
 )
@@ -53,6 +61,14 @@ def test_r1_is_half_the_squared_gradient():
     real = jax.random.normal(jax.random.key(1), (2, 4, 4, 3))
     expected = np.square(weights).sum() / 2
     np.testing.assert_allclose(adversarial.r1_penalty(linear(weights), real), expected, rtol=1e-5)
+
+
+def test_r1_of_several_heads_is_that_of_their_mean():
+    a, b = jax.random.normal(jax.random.key(0), (2, 4, 4, 3))
+    real = jax.random.normal(jax.random.key(1), (2, 4, 4, 3))
+    expected = np.square((a + b) / 2).sum() / 2
+    penalty = adversarial.r1_penalty(lambda x: {"a": linear(a)(x), "b": linear(b)(x)}, real)
+    np.testing.assert_allclose(penalty, expected, rtol=1e-5)
 
 
 def test_gradient_penalty_vanishes_for_slope_one_and_grows_beyond():

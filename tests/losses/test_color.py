@@ -139,3 +139,21 @@ def test_out_of_range_is_what_clipping_takes_away():
     expected = np.abs(x - np.clip(x, -1, 1)).mean()
     np.testing.assert_allclose(color.out_of_range(x), expected, rtol=1e-5)
     assert color.out_of_range(jnp.asarray([-1.0, 0.5, 1.0])) == 0
+
+
+def test_random_grey_weighs_colours_about_as_luma_does():
+    """The colours red, green and blue become their own weights."""
+    count = 400
+    primaries = np.broadcast_to(np.eye(3, dtype=np.float32), (count, 1, 3, 3))
+    grey = np.asarray(color.random_grey(primaries, jax.random.split(jax.random.key(0), count)))
+    np.testing.assert_array_equal(grey[..., 0], grey[..., 2])
+    weights = grey[:, 0, :, 0]
+    np.testing.assert_allclose(weights.sum(axis=1), 1, rtol=1e-5)
+    # Before they are divided by their sum, each is within 0.1 of luma's, uniformly.
+    luma = np.array([0.299, 0.587, 0.114])
+    for i in range(3):
+        low = (luma[i] - 0.1) / (luma[i] - 0.1 + 1 - luma[i] + 0.2)
+        high = (luma[i] + 0.1) / (luma[i] + 0.1 + 1 - luma[i] - 0.2)
+        assert low <= weights[:, i].min() < luma[i] - 0.06
+        assert luma[i] + 0.06 < weights[:, i].max() <= high
+    np.testing.assert_allclose(weights.mean(axis=0), luma, atol=0.01)

@@ -113,6 +113,40 @@ REFUSED = {
         {"evaluation.every": 8},
         r"evaluation\.every must be 0: what microast makes",
     ),
+    "features that are not there": (
+        None,
+        {"discriminator": ConfigDict({"name": "projected", "layers": ("relu9_1",)})},
+        r"config\.discriminator names the layer relu9_1; vgg19 has .*relu4_1",
+    ),
+    "features of two pictures at once": (
+        None,
+        {
+            "discriminator": ConfigDict({"name": "projected"}),
+            "losses.adversarial.conditional": True,
+            "data.paired": True,
+        },
+        r"conditional shows the content, too, which the discriminator projected cannot take",
+    ),
+    "features of grey pictures": (
+        {"name": "animegan3"},
+        {"discriminator": ConfigDict({"name": "projected"}), "losses.support.weight": 1.0},
+        r"projected cannot judge the grey pictures of config\.losses\.support",
+    ),
+    "a view beside the content": (
+        None,
+        {"losses.adversarial.conditional": True, "losses.adversarial.views": ("grey",)},
+        r"adversarial\.views would change the result and not the content",
+    ),
+    "an augmented result beside the content": (
+        None,
+        {"losses.adversarial.conditional": True, "losses.adversarial.augment": ("color",)},
+        r"adversarial\.augment would change the result and not the content",
+    ),
+    "views of a cycle": (
+        None,
+        {"losses.cycle.weight": 1.0, "losses.adversarial.views": ("color", "surface")},
+        r"adversarial\.views must be \('color',\) where there is a cycle",
+    ),
     "an unknown network": (
         None,
         {"losses.perceptual.weight": 1.0, "features.network": "resnet50"},
@@ -132,6 +166,10 @@ def test_only_what_a_config_needs_is_built():
     assert not plain.helpers
     assert set(plain.discriminators) == {"main"}
     assert plain.features is None
+    views = build_networks(config_with(**{"losses.adversarial.views": ("grey", "surface")}))
+    assert set(views.discriminators) == {"grey", "surface"}
+    projected = build_networks(config_with(discriminator=ConfigDict({"name": "projected"})))
+    assert projected.features.name == "vgg19"
     cycle = build_networks(config_with(**{"losses.cycle.weight": 1.0}))
     assert set(cycle.helpers) == {"heads", "backward"}
     assert set(cycle.discriminators) == {"main", "backward"}

@@ -378,6 +378,41 @@ def test_the_embedded_scenes_train_and_are_compared_with_the_truth(config, tmp_p
     assert len(list((tmp_path / "cache").glob("*.npy"))) == 2
 
 
+def test_a_trained_generator_is_trained_on_against_views_by_pretrained_features(
+    config, uninterrupted, tmp_path
+):
+    config = altered(
+        config,
+        **{
+            "steps": 2,
+            "start": str(uninterrupted / "model.safetensors"),
+            "losses.patch_nce.weight": 0.0,
+            "losses.anchor.weight": 6.0,
+            "losses.flat.weight": 0.3,
+            "losses.range.weight": 5.0,
+            "losses.adversarial.views": ("color", "grey", "surface"),
+            "losses.adversarial.augment": ("color", "translation", "cutout"),
+            "features.network": "pca_kd_vgg",
+            "features.normalized": True,
+            "data.cache_dir": str(tmp_path / "cache"),
+        },
+    )
+    with config.unlocked():
+        config.discriminator = ConfigDict({"name": "projected", "width": 8, "mixing": "scales"})
+    train(config, tmp_path / "run")
+    first, _ = metrics(tmp_path / "run")
+    # Where it started there is nothing to hold it to.
+    assert first["g/anchor"] < 1e-6
+    assert {"d/real", "d/grey/real", "d/surface/fake", "g/flat", "g/range"} <= first.keys()
+    bundle = load_bundle(tmp_path / "run" / "model.safetensors")
+    started = load_bundle(uninterrupted / "model.safetensors").parameters
+    difference = jax.tree.map(lambda a, b: np.abs(a - b).max(), bundle.parameters, started)
+    # Adam's steps are as long as its learning rate.
+    assert 0 < max(jax.tree.leaves(difference)) < 4 * 2e-4
+    # Who judges needs the pretrained network, which no bundle has.
+    assert bundle.discriminator is None
+
+
 def test_branches_are_folded_in_the_bundle(config, tmp_path):
     train(altered(config, **{"generator.branches": True}), tmp_path / "run")
     bundle = load_bundle(tmp_path / "run" / "model.safetensors")

@@ -12,15 +12,17 @@ import jax.numpy as jnp
 
 from jaxstyle.data.augment import keys_of_images
 from jaxstyle.losses import adversarial
+from jaxstyle.losses.adversarial import Logits
 from jaxstyle.losses.color import rgb_to_grey
 from jaxstyle.training.objectives import support_tail
 from jaxstyle.training.objectives.players import Images, Pairs, Players
 from jaxstyle.training.objectives.term import Config, Term, constant, named_key
+from jaxstyle.training.objectives.views import shown
 
 
 @dataclasses.dataclass(frozen=True)
 class Judged:
-    """What one discriminator is shown, and what it says to it.
+    """What one discriminator is shown, see `views.shown`, and what it says to it.
 
     logits: of "real", "fake", and the further fakes of terms by their names. judge: images ->
     logits. images: those of the batch.
@@ -28,8 +30,8 @@ class Judged:
 
     real: jax.Array
     fake: jax.Array
-    logits: Mapping[str, jax.Array]
-    judge: Callable[[jax.Array], jax.Array]
+    logits: Mapping[str, Logits]
+    judge: Callable[[jax.Array], Logits]
     images: Images
 
 
@@ -87,12 +89,17 @@ def _terms_of_one(
 ) -> tuple[dict[str, jax.Array], Any]:
     config = players.config
     fakes = {term.name: term.fakes(images, term.settings(config)) for term in terms if term.fakes}
-    logits, stats = _logits(name, players, {"real": real, "fake": fake, **fakes}, images)
+    show_key = named_key(key, "shown")
+    batches = {
+        batch: shown(name, x, images, named_key(show_key, batch), config)
+        for batch, x in {"real": real, "fake": fake, **fakes}.items()
+    }
+    logits, stats = _logits(name, players, batches, images)
 
     def judge(x):
         return players.judge(name, x, images)
 
-    judged = Judged(real, fake, logits, judge, images)
+    judged = Judged(batches["real"], batches["fake"], logits, judge, images)
     values = {}
     for term in terms:
         # None of them compares the images of a batch.
@@ -104,7 +111,7 @@ def _terms_of_one(
 
 def _logits(
     name: str, players: Players, batches: dict[str, jax.Array], images: Images
-) -> tuple[dict[str, jax.Array], Any]:
+) -> tuple[dict[str, Logits], Any]:
     """Each batch's logits, and the new estimates."""
     couples = getattr(players.networks.discriminators[name], "couples_images", False)
     if not couples:
@@ -114,7 +121,10 @@ def _logits(
         logits, stats = players.judge(
             name, jnp.concatenate(list(batches.values())), repeated, update_stats=True
         )
-        return dict(zip(batches, jnp.split(logits, count), strict=True)), stats
+        heads, structure = jax.tree.flatten(logits)
+        parts = zip(*(jnp.split(head, count) for head in heads), strict=True)
+        each = [jax.tree.unflatten(structure, part) for part in parts]
+        return dict(zip(batches, each, strict=True)), stats
     logits = {}
     for batch, values in batches.items():
         logits[batch], stats = players.judge(name, values, images, update_stats=True)
@@ -159,7 +169,7 @@ def _gradient_penalty(judged, settings, key):
 
 
 def _drift(judged, settings, key):
-    return jnp.square(judged.logits["real"]).mean()
+    return adversarial.mean_of_heads(jnp.square, judged.logits["real"])
 
 
 def _judgement(name: str, function: Callable, **fields: Any) -> Term:
@@ -191,6 +201,6 @@ TERMS = {
         _judgement("grey", _grey, fakes=_grey_frames),
         *_OF_ALL,
     ),
-    "backward": (_REAL, _FAKE, *_OF_ALL),
+    **dict.fromkeys(("backward", "grey", "surface"), (_REAL, _FAKE, *_OF_ALL)),
     "support": (*support_tail.DISCRIMINATOR_TERMS, *_OF_ALL),
 }

@@ -26,6 +26,7 @@ from jaxstyle.training.objectives.batch_comparison import (
 from jaxstyle.training.objectives.outputs import run_generators
 from jaxstyle.training.objectives.players import ADVERSARIES, Images, Outputs, Players
 from jaxstyle.training.objectives.term import Comparison, Config, Term, constant, named_key
+from jaxstyle.training.objectives.views import shown
 
 # Pixels at the border of a crop that see most of its padding, and are not compared.
 _MARGIN = 8
@@ -91,13 +92,13 @@ def _in_use(terms: Sequence[Term], config: Config) -> list[Term]:
 
 
 def _adversarial(players, outputs, images, settings, key):
-    names = [name for name in ADVERSARIES if name in outputs.pairs]
-    losses = [
-        adversarial.generator_loss(
-            settings.kind, players.judge(name, outputs.pairs[name][1], images)
-        )
-        for name in names
-    ]
+    losses = []
+    for name in ADVERSARIES:
+        if name in outputs.pairs:
+            _, fake = outputs.pairs[name]
+            seen = shown(name, fake, images, named_key(key, name), players.config)
+            logits = players.judge(name, seen, images)
+            losses.append(adversarial.generator_loss(settings.kind, logits))
     return sum(losses[1:], losses[0])
 
 

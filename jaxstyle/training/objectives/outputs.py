@@ -6,7 +6,7 @@ import jax
 
 from jaxstyle.models.examples import takes_noise
 from jaxstyle.training.objectives import support_tail
-from jaxstyle.training.objectives.players import Images, Outputs, Players
+from jaxstyle.training.objectives.players import OF_VIEWS, Images, Outputs, Players
 
 
 def run_generators(players: Players, images: Images) -> Outputs:
@@ -19,7 +19,8 @@ def run_generators(players: Players, images: Images) -> Outputs:
     else:
         condition = players.condition(images)
         fake, maps = players.generate(images["content"], *condition, return_features=True)
-    outputs = Outputs(fake, {"main": (style, fake)}, maps, condition)
+    judges = [OF_VIEWS[view] for view in players.config.losses.adversarial.views]
+    outputs = Outputs(fake, dict.fromkeys(judges, (style, fake)), maps, condition)
     if "backward" in helpers:
         back = players.generate_back(style)
         pairs = {**outputs.pairs, "backward": (images["content"], back)}

@@ -12,25 +12,28 @@ import optax
 from ml_collections import FrozenConfigDict
 
 from jaxstyle.features import FeatureNetwork
-from jaxstyle.models.examples import condition_of
+from jaxstyle.models.examples import condition_of, takes_features
 
 PyTree = Any
 Images = Mapping[str, jax.Array]
 # (real, fake) images by the name of the discriminator that is to tell them apart.
 Pairs = dict[str, tuple[jax.Array, jax.Array]]
 
+# The discriminator that judges each view of `config.losses.adversarial.views`.
+OF_VIEWS = {"color": "main", "grey": "grey", "surface": "surface"}
 # The discriminators that `config.losses.adversarial` is about.
-ADVERSARIES = ("main", "backward")
+ADVERSARIES = ("main", "backward", "grey", "surface")
 
 
 @dataclasses.dataclass(frozen=True)
 class Networks:
     """The modules and optimizers that a config describes; holds no arrays.
 
-    discriminators: "main" judges the generator's results; "backward", in a cycle, those of the
-    second generator, and "support" those of AnimeGANv3's second tail. helpers are trained together
-    with the generator and not needed after it: PatchNCE's "heads", the "backward" generator of a
-    cycle, the "support" tail. features: the pretrained network that perceptual terms see through.
+    discriminators: "main" judges the generator's results, "grey" and "surface" views of them;
+    "backward", in a cycle, those of the second generator, and "support" those of AnimeGANv3's
+    second tail. helpers are trained together with the generator and not needed after it: PatchNCE's
+    "heads", the "backward" generator of a cycle, the "support" tail. features: the pretrained
+    network that perceptual terms and some discriminators see through.
 
     The optimizers give directions only. How far to go depends on the step of the run, which they
     cannot know: they count their own updates.
@@ -49,7 +52,8 @@ class Players:
     """Networks with their parameters at one moment, and what they need beside images.
 
     discriminators, stats: by name, as in `TrainState`. pretrained: the parameters of the network
-    that perceptual terms see through ("features"), what its layers are divided by ("scales") and
+    that perceptual terms and discriminators see through ("features"), what its layers are divided
+    by ("scales") and
     the heads of LPIPS ("lpips_heads"), and the generator that the run started from, branches folded
     ("start"), each if there is a term that needs it.
     options: further arguments of the generator and the discriminators, such as how far those that
@@ -102,28 +106,32 @@ class Players:
         return result
 
     def judge(self, name: str, x: jax.Array, images: Images, update_stats: bool = False) -> Any:
-        """A discriminator's logits on x; with `update_stats` also its new estimates."""
+        """A discriminator's logits on x; with `update_stats` also its new estimates.
+
+        x: as `views.shown` gives it. Logits: float32 [N, h, w, 1], of several heads a dict of them.
+        """
         if self.config.losses.adversarial.conditional and name == "main":
             x = jnp.concatenate([images["content"], x], axis=-1)
         variables = {"params": self.discriminators[name], "batch_stats": self.stats[name]}
         module = self.networks.discriminators[name]
+        seen: Any = self.see(x, module.layers) if takes_features(module) else x
         changed: Mapping[str, Any] = {}
         if update_stats:
             logits, changed = module.apply(
-                variables, x, update_stats=True, mutable=["batch_stats"], **self.options
+                variables, seen, update_stats=True, mutable=["batch_stats"], **self.options
             )
         else:
-            logits = module.apply(variables, x, **self.options)
+            logits = module.apply(variables, seen, **self.options)
         if condition_of(self.networks.generator) == "styles":
             label = images["style_label"].reshape(-1, 1, 1, 1)
-            logits = jnp.take_along_axis(logits, label, axis=-1)
+            logits = jax.tree.map(lambda x: jnp.take_along_axis(x, label, axis=-1), logits)
         return (logits, changed.get("batch_stats", {})) if update_stats else logits
 
     def see(self, x: jax.Array, layers: tuple[str, ...]) -> dict[str, jax.Array]:
         """The pretrained network's feature maps of images, by layer."""
         network = self.networks.features
         if network is None:
-            raise ValueError("the config has no term that sees through a pretrained network")
+            raise ValueError("nothing in the config sees through a pretrained network")
         maps = network.apply(self.pretrained["features"], x, layers)
         scales = self.pretrained.get("scales", {})
         return {layer: m / scales[layer] if scales else m for layer, m in maps.items()}
