@@ -27,6 +27,8 @@ MODEL is a style that ships (python -m jaxstyle.styles shows them), a file, or a
 examples:
   a film, its sound, frame rate and length kept:
     python -m jaxstyle.stylize holiday.mp4 holiday_anime.mp4 --model=cel
+  in one of the styles of a model of several:
+    python -m jaxstyle.stylize photos/ cards/ --model=gallery --style=tarot
   in a style of your own, or one from the web:
     python -m jaxstyle.stylize a.mp4 b.mp4 --model=runs/mine/model.safetensors
     python -m jaxstyle.stylize a.mp4 b.mp4 --model=https://HOST/ink.safetensors#sha256=DIGEST
@@ -119,10 +121,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--style",
         dest="styles",
-        metavar="IMAGE",
+        metavar="STYLE",
         action="append",
         default=[],
-        help="a style image, for models that take their style from one; repeated, each is a style",
+        help="of a model of several styles the one to begin with; of a model that takes its style "
+        "from an image that image; repeated, each image is a style",
     )
     parser.add_argument(
         "--strength",

@@ -137,6 +137,17 @@ def test_a_model_of_several_styles_is_mixed_while_it_runs(tmp_path, shades, monk
         assert levels_of(result)[-1] == pytest.approx(100 + added, abs=1.5)
 
 
+def test_a_style_of_several_is_named(tmp_path, shades):
+    write_film(tmp_path / "in.mp4", [100] * 2)
+    for style, added in (("dusk", 25.5), ("day", 76.5)):
+        out = f"{tmp_path}/{style}/"
+        assert run(tmp_path / "in.mp4", out, f"--model={shades}", f"--style={style}") == 0
+        picture = tmp_path / style / "frame_000001.png"
+        assert read_image(picture).mean() == pytest.approx(100 + added, abs=1.5)
+        with Image.open(picture) as image:
+            assert image.text["Comment"] == f"Stylized with jaxstyle, model shades, style {style}"
+
+
 def test_strength_follows_the_time_of_the_film(tmp_path, brighter):
     write_film(tmp_path / "in.mp4", [100] * 20)
     for batch in (1, 3):
@@ -185,6 +196,8 @@ def test_what_does_not_go_together_is_one_line(
     cases = [
         ([arbitrary], [], "arbitrary takes its style from an image; give one with --style=IMAGE"),
         ([brighter], ["--style=a.png"], "no model here takes a style image"),
+        ([shades], ["--style=night"], "no style 'night'; there are: dusk, day"),
+        ([shades], ["--style=dusk", "--style=day"], "--style names dusk and day; name the one"),
         ([arbitrary], ["--style=nowhere.png"], "nowhere.png: no such file"),
         ([shades], ["--judge=c.jsonl"], "shades has no discriminator to judge with"),
         ([brighter, shades], ["--judge=b.jsonl"], "give --judge one --model"),

@@ -17,6 +17,8 @@ _SMALL_SIDE, _MIX_SIDE, _CROP_SIDE = 210, 384, 256
 # A sheet's rows are to be about as high as _ROW_HEIGHT; _PAIR_GAP is that of `contact_sheet`.
 _SHEET_WIDTH, _ROW_HEIGHT, _HIGHEST_ROW, _GAP, _PAIR_GAP = 2400, 384, 480, 16, 4
 _SMALL_PHOTOS = 3
+# A small picture of more styles than this is a grid, in rows of so many.
+_MOST_BELOW, _GRID_COLUMNS = 4, 4
 # From hardly to clearly visible; what is still too large is made smaller instead.
 _QUALITIES = (92, 88, 84, 80, 75, 70, 65)
 _SHRINK, _TINY = 0.9, 16
@@ -31,11 +33,21 @@ def picture_file(name: str, what: str, style: str = "") -> str:
 def small_picture(
     photos: Sequence[np.ndarray], outputs: Sequence[Sequence[np.ndarray]]
 ) -> np.ndarray:
-    """Three of the photos above what each style makes of them: uint8 [H', 638, 3].
+    """Three of the photos above what each style makes of them: uint8 [H', W', 3].
+
+    Of more than four styles a grid, row by row, each style on one of the three photos.
 
     photos: uint8 [H, W, 3] each, at least 3. outputs: of each style the same, stylized.
     """
     chosen = evenly_spaced(len(photos), _SMALL_PHOTOS)
+    if len(outputs) > _MOST_BELOW:
+        shown = [
+            middle_square(output[chosen[k % _SMALL_PHOTOS]], _SMALL_SIDE)
+            for k, output in enumerate(outputs)
+        ]
+        white = np.full_like(shown[0], 255)
+        shown += [white] * (-len(shown) % _GRID_COLUMNS)
+        return contact_sheet([np.stack(shown[c::_GRID_COLUMNS]) for c in range(_GRID_COLUMNS)])
     columns = [
         np.stack([middle_square(row[i], _SMALL_SIDE) for row in (photos, *outputs)]) for i in chosen
     ]

@@ -63,17 +63,21 @@ def stylize(args: argparse.Namespace) -> None:
     if args.report and not args.report.absolute().parent.is_dir():
         raise UserError(f"there is no folder {args.report.parent} to write {args.report.name} to")
     bundles = [open_model(model) for model in args.model]
-    style_images = [read_image(path) for path in args.styles]
-    names_of_styles = style_names(bundles, [Path(path).stem for path in args.styles])
+    first_style, images = _named_style(args.styles, bundles)
+    style_images = [read_image(path) for path in images]
+    names_of_styles = style_names(bundles, [path.stem for path in images])
     styles = styles_of(bundles, len(style_images))
     judge = _open_judge(args, bundles)
     with contextlib.ExitStack() as stack:
         source = stack.enter_context(contextlib.closing(_open_source(args, names)))
         mask = _open_mask(args, source, stack)
         if judge:
-            _check_judged(args, names, source, mask)
+            _check_judged(args, names, source, mask, images)
         controls = _controls(args, names_of_styles, styles)
-        comment = _comment(bundles, names_of_styles)
+        if first_style:
+            controls.change({"style": first_style})
+        shown = [first_style] if first_style else names_of_styles
+        comment = _comment(bundles, shown)
         stretch_to = None if source.live else args.size
         output = Output(
             source,
@@ -118,6 +122,25 @@ def stylize(args: argparse.Namespace) -> None:
         _tell(args, source, mask, sinks, metrics)
 
 
+def _named_style(asked: Sequence[str], bundles: Sequence[Bundle]) -> tuple[str, list[Path]]:
+    """What --style asks for: the style to begin with, if one is named, and the style images.
+
+    Raises `UserError` if two are named, or there is no such style and no such image.
+    """
+    several = [bundle for bundle in bundles if condition_of(bundle.generator) == "styles"]
+    known = style_names(several)
+    named = [style for style in asked if style in known]
+    if len(named) > 1:
+        raise UserError(
+            f"--style names {' and '.join(named)}; name the one to begin with, controls do the rest"
+        )
+    images = [Path(style) for style in asked if style not in known]
+    takes_images = any(condition_of(bundle.generator) == "image" for bundle in bundles)
+    if images and several and not takes_images:
+        raise UserError(f"no style {str(images[0])!r}; there are: {', '.join(known)}")
+    return (named[0] if named else ""), images
+
+
 def _open_judge(args: argparse.Namespace, bundles: Sequence[Bundle]) -> FrameJudge | None:
     if args.judge is None:
         return None
@@ -128,7 +151,11 @@ def _open_judge(args: argparse.Namespace, bundles: Sequence[Bundle]) -> FrameJud
 
 
 def _check_judged(
-    args: argparse.Namespace, sinks: list[str], source: Source, mask: Mask | None
+    args: argparse.Namespace,
+    sinks: list[str],
+    source: Source,
+    mask: Mask | None,
+    style_images: Sequence[Path],
 ) -> None:
     """Raises `UserError` if scores would take the place of another file, or have no end."""
     if source.live and args.max_frames is None:
@@ -140,7 +167,7 @@ def _check_judged(
         "the source": files_of(source),
         "a sink": [path for path in map(written_path, sinks) if path],
         "the mask": mask.files if mask else [],
-        "a style image": [Path(path) for path in args.styles],
+        "a style image": list(style_images),
         "a model": [find_model(model) for model in args.model],
         "the report": [args.report] if args.report else [],
     }

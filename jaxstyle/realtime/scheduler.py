@@ -82,7 +82,7 @@ class Scheduler:
         self._quality: QualityController | None = None
         self._bucket: Size | None = None
         self._state: State | None = None
-        self._shown = Settings()
+        self._shown: Settings | None = None
         self._closed = threading.Event()
         self._preparation: threading.Thread | None = None
 
@@ -158,17 +158,18 @@ class Scheduler:
             self._quality = QualityController(self._buckets, self._fps)
             self._bucket = self._quality.size
         wanted = self._quality.size
-        if self._stylizer.is_ready((1, wanted[1], wanted[0], 3), self._shown):
+        shape = (1, wanted[1], wanted[0], 3)
+        if self._shown and self._stylizer.is_ready(shape, self._shown):
             self._bucket = wanted
         return self._bucket
 
     def _compiled_settings(self, shape: tuple[int, int, int, int], settings: Settings) -> Settings:
         """The settings, or while their styles are still compiled for this shape the last ones."""
         if not self._stylizer.is_ready(shape, settings):
-            last = self._shown
-            settings = dataclasses.replace(
-                settings, style=last.style, mix=last.mix, weights=last.weights
-            )
+            if (last := self._shown) is not None:
+                settings = dataclasses.replace(
+                    settings, style=last.style, mix=last.mix, weights=last.weights
+                )
             # Only of the first frame of a size: there is nothing yet to be shown instead.
             self._stylizer.prepare(shape, settings)
         self._shown = settings

@@ -79,6 +79,19 @@ def test_the_small_picture_has_a_row_for_each_style():
         assert (picture[214 * i : 214 * i + 210, :210] == color).all()
 
 
+def test_the_small_picture_of_many_styles_is_a_grid():
+    """Row by row, and each on one photo of three."""
+    greys = [[flat((10 * k, 10 * k, i)) for i in range(5)] for k in range(6)]
+    picture = small_picture([flat(GREEN)] * 5, greys)
+    assert picture.shape == (2 * 210 + 4, 4 * 210 + 12, 3)
+    photo = (0, 2, 4)
+    for k in range(6):
+        row, column = divmod(k, 4)
+        color = picture[214 * row + 5, 214 * column + 5]
+        assert tuple(color) == (10 * k, 10 * k, photo[k % 3])
+    assert (picture[219, 433:] == 255).all()
+
+
 def test_a_strip_shows_the_same_pixels_of_consecutive_frames_where_there_is_detail():
     frames = np.zeros((6, 300, 520, 3), np.uint8)
     frames[:, 40:290, 270:510] = np.random.default_rng(0).integers(0, 99, (6, 250, 240, 3))
