@@ -39,6 +39,22 @@ def gram_l1(features: jax.Array, style: jax.Array) -> jax.Array:
     return jnp.abs(difference).mean()
 
 
+def relative_gram_l1(features: jax.Array, style: jax.Array) -> jax.Array:
+    """Mean absolute difference of the batches' Gram matrices, relative to the style's.
+
+    The Gram matrix of a batch is the mean of its images' (Gatys et al. 2015, of one image): what
+    the pictures of the style have on the whole, which none of them need have alone. The difference
+    is divided by the mean magnitude of the style's, so that layers count alike, whatever the scale
+    of their activations.
+
+    features, style: `gram_matrix` of each, float32 [N, C, C] and [M, C, C]. No gradient flows
+    through the magnitude.
+    """
+    wanted = style.mean(axis=0)
+    magnitude = jax.lax.stop_gradient(jnp.abs(wanted).mean())
+    return jnp.abs(features.mean(axis=0) - wanted).mean() / (magnitude + 1e-12)
+
+
 def statistics_loss(features: jax.Array, style: jax.Array) -> jax.Array:
     """AdaIN's style loss: squared differences of channel means and deviations (Huang & Belongie).
 

@@ -201,7 +201,7 @@ def _check_feature_losses(losses: ConfigDict, data: ConfigDict) -> None:
     _require(supported, "losses.support.weight", 0.0, "more than 0 for losses.perceptual.target")
     if losses.lpips.weight > 0:
         _require(bool(losses.lpips.heads), "losses.lpips.heads", "empty", "a file of linear heads")
-    for name in ("perceptual", "gram", "statistics"):
+    for name in ("perceptual", "gram", "batch_gram", "statistics"):
         layers = losses[name].layers
         named = len(layers) > 0 and all(isinstance(layer, str) for layer in layers)
         _require(named, f"losses.{name}.layers", layers, "names of layers, such as ('conv4_4',)")

@@ -179,7 +179,7 @@ def default_config() -> ConfigDict:
             # What the output has beyond [-1, 1], where it is clipped.
             "range": {"weight": 0.0, "schedule": CONSTANT},
             # Style, by features: Gram matrices (grey: of the style in grey, so of its texture
-            # alone), with a weight for each layer; or their means and deviations (AdaIN).
+            # alone), with a weight for each layer.
             "gram": {
                 "weight": 0.0,
                 "schedule": CONSTANT,
@@ -187,6 +187,14 @@ def default_config() -> ConfigDict:
                 "layer_weights": (1.0,),
                 "grey": False,
             },
+            # The same of the whole batch at once: what the pictures of the style have in common.
+            # Relative to the style's, so that layers count alike.
+            "batch_gram": {
+                "weight": 0.0,
+                "schedule": CONSTANT,
+                "layers": ("relu1_1", "relu2_1", "relu3_1"),
+            },
+            # Means and deviations (AdaIN).
             "statistics": {"weight": 0.0, "schedule": CONSTANT, "layers": ("relu4_1",)},
             # Style, arbitrary: the result's style code is nearer its own style's than the others'
             # of the batch (MicroAST).

@@ -20,9 +20,9 @@ from jaxstyle.models.examples import (
 )
 from jaxstyle.models.projection import ProjectionHeads
 from jaxstyle.training.objectives import support_tail
-from jaxstyle.training.objectives.generator import layers_seen, terms_in_use
+from jaxstyle.training.objectives.generator import terms_in_use
 from jaxstyle.training.objectives.players import OF_VIEWS, Networks
-from jaxstyle.training.objectives.term import Term, named_key
+from jaxstyle.training.objectives.term import Term, layers_seen, named_key
 from jaxstyle.training.optimizers import build_optimizer
 
 PyTree = Any

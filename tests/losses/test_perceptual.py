@@ -112,3 +112,24 @@ def test_lpips_agrees_with_people_about_the_published_example(media):
     images = [read_image(folder / f"ex_{name}.png").astype(float) for name in ("ref", "p0", "p1")]
     errors = [np.square(image - images[0]).mean() for image in images[1:]]
     assert errors[1] > errors[0]
+
+
+def test_relative_gram_l1_compares_batches_as_a_whole():
+    maps, style = random_maps(0), 3 * random_maps(1, n=3, h=7) + 1
+    # Over all positions of all images at once.
+    grams = [m.reshape(-1, 3).T @ m.reshape(-1, 3) / m.size for m in (maps, style)]
+    expected = np.abs(grams[0] - grams[1]).mean() / np.abs(grams[1]).mean()
+    found = [perceptual.gram_matrix(m) for m in (maps, style)]
+    np.testing.assert_allclose(perceptual.relative_gram_l1(*found), expected, rtol=1e-5)
+    # Whatever the scale of the activations; and images may share out what the style has.
+    found = [perceptual.gram_matrix(100 * m) for m in (maps, style)]
+    np.testing.assert_allclose(perceptual.relative_gram_l1(*found), expected, rtol=1e-5)
+    pooled = np.stack([grams[1] * 0.5, grams[1] * 1.5]).astype(np.float32)
+    np.testing.assert_allclose(perceptual.relative_gram_l1(pooled, found[1] / 1e4), 0, atol=1e-6)
+
+
+def test_relative_gram_l1_of_a_style_without_activations_is_finite():
+    off = jnp.zeros((2, 3, 3))
+    value, gradient = jax.value_and_grad(perceptual.relative_gram_l1)(off, off)
+    assert value == 0
+    assert jnp.isfinite(gradient).all()

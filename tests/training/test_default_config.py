@@ -100,6 +100,7 @@ def test_sound_values_pass(name, value):
         ("losses.perceptual.target", ("style", "guide", "neither")),
         ("losses.lpips.target", ("guide", "support")),
         ("losses.perceptual.layers", ((), (3,))),
+        ("losses.batch_gram.layers", ((), (3,))),
         ("losses.gram.layer_weights", ((1.0, 2.0),)),
         ("losses.support.color", (-1.0,)),
         ("ema_decay", (-0.1, 1.0)),

@@ -15,9 +15,9 @@ import jax
 import jax.numpy as jnp
 
 from jaxstyle.training.accumulation import in_micro_batches
-from jaxstyle.training.objectives.outputs import run_generators
+from jaxstyle.training.objectives.outputs import run_generators, see_results
 from jaxstyle.training.objectives.players import Images, Outputs, Players
-from jaxstyle.training.objectives.term import Term, named_key
+from jaxstyle.training.objectives.term import Term, layers_seen, named_key
 
 PyTree = Any
 
@@ -52,7 +52,7 @@ def compare_beforehand(
     settings = {term.name: term.settings(config) for term in terms}
 
     def represent(part):
-        outputs = run_generators(players, part)
+        outputs = see_results(players, run_generators(players, part), layers_seen(terms, config))
         return {
             term.name: term.comparison.represent(players, outputs, part, settings[term.name])
             for term in terms

@@ -23,9 +23,16 @@ from jaxstyle.training.objectives.batch_comparison import (
     compare_beforehand,
     stand_in,
 )
-from jaxstyle.training.objectives.outputs import run_generators
+from jaxstyle.training.objectives.outputs import run_generators, see_results
 from jaxstyle.training.objectives.players import ADVERSARIES, Images, Outputs, Players
-from jaxstyle.training.objectives.term import Comparison, Config, Term, constant, named_key
+from jaxstyle.training.objectives.term import (
+    Comparison,
+    Config,
+    Term,
+    constant,
+    layers_seen,
+    named_key,
+)
 from jaxstyle.training.objectives.views import shown
 
 # Pixels at the border of a crop that see most of its padding, and are not compared.
@@ -50,8 +57,7 @@ def generator_terms(
     outputs = run_generators(players, images)
     terms = terms_in_use(config) if use_adversarial else _in_use(INITIAL_TERMS, config)
     # Once for all terms, so that gradients pass through that network once.
-    if layers := layers_seen(terms, config):
-        outputs = dataclasses.replace(outputs, seen=players.see(outputs.fake, layers))
+    outputs = see_results(players, outputs, layers_seen(terms, config))
     values = {}
     for term in terms:
         term_key = named_key(key, term.name)
@@ -80,11 +86,6 @@ def weights_at(fraction: jax.Array, config: Config) -> dict[str, jax.Array]:
 def terms_in_use(config: Config) -> list[Term]:
     """Those that have a weight, once the initial steps are over."""
     return _in_use(TERMS, config)
-
-
-def layers_seen(terms: Sequence[Term], config: Config) -> tuple[str, ...]:
-    """The layers of the pretrained network that any of the terms looks through."""
-    return tuple(sorted({x for term in terms for x in term.layers(term.settings(config))}))
 
 
 def _in_use(terms: Sequence[Term], config: Config) -> list[Term]:
@@ -208,6 +209,19 @@ def _gram(players, outputs, images, settings, key):
     return sum(losses[1:], losses[0])
 
 
+def _batch_grams(players, outputs, images, settings):
+    style = players.see(images["style"], settings.layers)
+    return [
+        (perceptual.gram_matrix(outputs.seen[layer]), perceptual.gram_matrix(style[layer]))
+        for layer in settings.layers
+    ]
+
+
+def _batch_gram_distance(grams, settings, key):
+    losses = [perceptual.relative_gram_l1(fake, style) for fake, style in grams]
+    return sum(losses[1:], losses[0])
+
+
 def _statistics(players, outputs, images, settings, key):
     target = players.see(images["style"], settings.layers)
     seen = outputs.seen
@@ -301,6 +315,7 @@ TERMS = (
     Term("palette", Comparison(_palettes, _palette_distance), "style"),
     Term("patches", Comparison(_pictures, _patch_distance), "style"),
     Term("gram", _gram, "style", layers=_layers),
+    Term("batch_gram", Comparison(_batch_grams, _batch_gram_distance), "style", layers=_layers),
     Term("statistics", _statistics, "style", layers=_layers),
     Term(
         "style_contrast",

@@ -28,3 +28,10 @@ def run_generators(players: Players, images: Images) -> Outputs:
     if "support" in helpers:
         outputs = support_tail.paint(players, outputs, images)
     return outputs
+
+
+def see_results(players: Players, outputs: Outputs, layers: tuple[str, ...]) -> Outputs:
+    """Adds what the pretrained network sees of the results, in these layers, if any."""
+    if not layers:
+        return outputs
+    return dataclasses.replace(outputs, seen=players.see(outputs.fake, layers))

@@ -2,7 +2,7 @@
 
 import dataclasses
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import jax
@@ -97,6 +97,11 @@ class Term:
         settings = self.settings(config)
         multiplier = schedule_at(fraction, self.schedule(settings))
         return self.weight(settings) * sides[self.side] * multiplier
+
+
+def layers_seen(terms: Sequence[Term], config: Config) -> tuple[str, ...]:
+    """The layers of the pretrained network that any of the terms looks through."""
+    return tuple(sorted({x for term in terms for x in term.layers(term.settings(config))}))
 
 
 def constant(settings: Settings) -> Schedule:

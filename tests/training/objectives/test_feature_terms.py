@@ -14,8 +14,9 @@ from jaxstyle.losses import perceptual
 from jaxstyle.losses.color import lab_color_loss
 from jaxstyle.losses.smoothing import guided_filter, l0_smooth, superpixels
 from jaxstyle.models.animegan3 import AnimeGan3Tail
+from jaxstyle.training.accumulation import mean_gradients
 from jaxstyle.training.networks import build_networks, init_discriminators, init_generator
-from jaxstyle.training.objectives.generator import generator_terms
+from jaxstyle.training.objectives.generator import compared_terms, generator_terms
 from jaxstyle.training.objectives.players import Players
 
 pytestmark = pytest.mark.slow
@@ -135,6 +136,57 @@ def test_gram_matrices_of_result_and_style(squeezenet, images, in_grey):
     maps = [see(squeezenet, x, ("fire3",))["fire3"] for x in (outputs.fake, images["style"])]
     expected = jit(perceptual.statistics_loss)(*maps)
     np.testing.assert_allclose(terms["statistics"], expected, rtol=1e-4)
+
+
+def test_gram_matrices_of_the_whole_batch(squeezenet, images):
+    changes = {"losses.batch_gram.weight": 1.0, "losses.batch_gram.layers": LAYERS}
+    terms, outputs = terms_of(players_of(squeezenet, **changes), images)
+    expected = 0
+    for found, wanted in zip(
+        see(squeezenet, outputs.fake).values(),
+        see(squeezenet, images["style"]).values(),
+        strict=True,
+    ):
+        ours, theirs = (
+            np.einsum("nhwc,nhwd->cd", maps, maps, dtype=np.float64) / np.size(maps)
+            for maps in (np.asarray(found), np.asarray(wanted))
+        )
+        expected += np.abs(ours - theirs).mean() / np.abs(theirs).mean()
+    np.testing.assert_allclose(terms["batch_gram"], expected, rtol=1e-3)
+
+
+def test_the_batchs_gram_matrices_are_those_of_all_micro_batches(squeezenet, images):
+    """Value and gradient, with two images computed one after the other."""
+    changes = {"losses.batch_gram.weight": 1.0, "losses.batch_gram.layers": LAYERS}
+    indexed = images | {"index": np.arange(2)}
+    found = []
+    for parts in (1, 2):
+        players = players_of(squeezenet, **changes, accumulation=parts, batch_size=2)
+        found.append(_value_and_gradient(players, indexed, "batch_gram", parts))
+    jax.tree.map(
+        functools.partial(np.testing.assert_allclose, rtol=2e-3, atol=1e-5), found[1], found[0]
+    )
+
+
+def _value_and_gradient(players, images, name, parts):
+    """A term and its gradient, with the images in so many micro-batches."""
+    key = jax.random.key(4)
+
+    def loss(generator, part):
+        images, compared = part
+        now = dataclasses.replace(players, generator=generator)
+        terms, _ = generator_terms(now, images, key, use_adversarial=True, compared=compared)
+        return terms[name], (terms, ())
+
+    @jit
+    def measured(generator, images):
+        compared = compared_terms(players, images, key) if parts > 1 else None
+        metrics, _, gradients = mean_gradients(
+            loss, generator, (images, compared), count=parts, axis=None
+        )
+        return metrics[name], gradients
+
+    return measured(players.generator, images)
 
 
 def test_lpips_of_result_and_content(squeezenet, images):

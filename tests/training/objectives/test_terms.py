@@ -357,6 +357,7 @@ def test_which_terms_hold_on_to_the_content_and_which_ask_for_the_style():
     }
     assert multiplied_by("style_weight") == {
         *("adversarial", "palette", "patches", "gram", "statistics", "style_contrast"),
+        "batch_gram",
         *("support/adversarial", "support/gram"),
     }
 
