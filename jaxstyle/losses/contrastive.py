@@ -34,6 +34,26 @@ def patch_nce(query: jax.Array, reference: jax.Array, temperature: float = 0.07)
     return (jax.nn.logsumexp(logits, axis=-1) - positives).mean()
 
 
+def neighbour_differences(maps: jax.Array, positions: jax.Array) -> jax.Array:
+    """How feature vectors differ from each of their eight neighbours (CCPL, Wu et al. 2022).
+
+    maps: float32 [N, h, w, C], h and w at least 3. positions: int32 [P], flat indices into the
+    (h - 2) * (w - 2) positions that have all neighbours, the same for all images. Returns
+    [N, P, 8, C], the vector at the position less its neighbour's, row by row.
+
+    CCPL asks of these, projected, what `patch_nce` asks of patches: the difference in the output
+    should resemble that in the same place of the input, and no other. So what moves in a film
+    moves alike in its stylized frames, without flow or film in training.
+    """
+    n, h, w, c = maps.shape
+    inside = maps[:, 1:-1, 1:-1].reshape(n, -1, c)[:, positions]
+    differences = []
+    for row, column in ((i, j) for i in range(3) for j in range(3) if (i, j) != (1, 1)):
+        neighbours = maps[:, row : h - 2 + row, column : w - 2 + column].reshape(n, -1, c)
+        differences.append(inside - neighbours[:, positions])
+    return jnp.stack(differences, axis=2)
+
+
 def code_contrast(result: Any, style: Any) -> jax.Array:
     """How much nearer each result's style code is to its own style's than to the others'.
 

@@ -142,11 +142,12 @@ def _check_losses(config: ConfigDict) -> None:
         # The pool does not keep the content that its results belong to.
         _require(pool == 0, "losses.adversarial.pool", pool, "0 where it is conditional")
     _require(losses.r1.every >= 1, "losses.r1.every", losses.r1.every, "at least 1")
-    for name in ("patches", "width"):
-        value = losses.patch_nce[name]
-        _require(value >= 1, f"losses.patch_nce.{name}", value, "at least 1")
-    temperature = losses.patch_nce.temperature
-    _require(temperature > 0, "losses.patch_nce.temperature", temperature, "greater than 0")
+    for name, counts in (("patch_nce", ("patches", "width")), ("ccpl", ("positions", "width"))):
+        for count in counts:
+            value = losses[name][count]
+            _require(value >= 1, f"losses.{name}.{count}", value, "at least 1")
+        temperature = losses[name].temperature
+        _require(temperature > 0, f"losses.{name}.temperature", temperature, "greater than 0")
     layers = losses.patch_nce.layers
     whole = len(layers) > 0 and all(isinstance(layer, int) for layer in layers)
     _require(whole, "losses.patch_nce.layers", layers, "whole numbers, such as (3, 5)")
@@ -201,7 +202,7 @@ def _check_feature_losses(losses: ConfigDict, data: ConfigDict) -> None:
     _require(supported, "losses.support.weight", 0.0, "more than 0 for losses.perceptual.target")
     if losses.lpips.weight > 0:
         _require(bool(losses.lpips.heads), "losses.lpips.heads", "empty", "a file of linear heads")
-    for name in ("perceptual", "gram", "batch_gram", "statistics"):
+    for name in ("perceptual", "gram", "batch_gram", "statistics", "ccpl"):
         layers = losses[name].layers
         named = len(layers) > 0 and all(isinstance(layer, str) for layer in layers)
         _require(named, f"losses.{name}.layers", layers, "names of layers, such as ('conv4_4',)")

@@ -151,6 +151,17 @@ def default_config() -> ConfigDict:
                 "temperature": 0.07,
                 "flip": False,
             },
+            # Content and steadiness, by the features of `config.features`: neighbours differ in the
+            # result as in the content (CCPL). positions: of each layer, each with eight neighbours;
+            # width, temperature: as of patch_nce.
+            "ccpl": {
+                "weight": 0.0,
+                "schedule": CONSTANT,
+                "layers": ("relu2_1", "relu3_1", "relu4_1"),
+                "positions": 32,
+                "width": 64,
+                "temperature": 0.07,
+            },
             # Content, by the features of `config.features`: mean absolute or squared difference, or
             # LPIPS with the linear heads in a file. target: what the output is to look like,
             # content; where data are paired, style; where there are guides, guide; of AnimeGANv3,

@@ -44,6 +44,8 @@ def build_networks(config: FrozenConfigDict) -> Networks:
     helpers: dict[str, nn.Module] = {}
     if "heads" in needs:
         helpers["heads"] = ProjectionHeads(width=config.losses.patch_nce.width)
+    if "difference heads" in needs:
+        helpers["difference_heads"] = ProjectionHeads(width=config.losses.ccpl.width)
     if "cycle" in needs:
         helpers["backward"] = build_generator(config.generator)
         discriminators["backward"] = build_discriminator(config.discriminator)
@@ -214,7 +216,8 @@ def init_generator(
 ) -> tuple[PyTree, dict[str, PyTree]]:
     """Draws the parameters of the generator, and of what is trained together with it.
 
-    Raises `UserError` if PatchNCE is to compare feature maps that the generator does not have.
+    Raises `UserError` if PatchNCE is to compare feature maps that the generator does not have, or
+    CCPL some that are too small.
     """
     generator_key, helpers_key = jax.random.split(key)
     generator = init_parameters(networks.generator, generator_key, config.image_size)
@@ -231,6 +234,19 @@ def init_generator(
                 chosen = _chosen_features(maps, config.losses.patch_nce.layers)
                 positions = tuple(jnp.zeros(1, jnp.int32) for _ in chosen)
                 helpers[name] = module.init(key, chosen, positions)["params"]
+            case "difference_heads":
+                layers = config.losses.ccpl.layers
+                x = jnp.zeros((1, config.image_size, config.image_size, 3))
+                seen = _example_maps(config.features.network, layers, x)
+                if small := [k for k in layers if min(seen[k].shape[1:3]) < 3]:
+                    raise UserError(
+                        f"config.losses.ccpl compares neighbours, and the layer {small[0]} has "
+                        f"less than 3x3 of images of {config.image_size} pixels; name a shallower "
+                        "one"
+                    )
+                differences = tuple(jnp.zeros((1, 1, 8, seen[k].shape[-1])) for k in layers)
+                every = tuple(jnp.arange(8) for _ in layers)
+                helpers[name] = module.init(key, differences, every)["params"]
             case "backward":
                 helpers[name] = init_parameters(module, key, config.image_size)
             case "support":

@@ -56,3 +56,17 @@ def test_code_contrast_is_own_distance_over_that_to_all_others():
         expected += own / others
     as_float32 = jax.tree.map(lambda a: jnp.asarray(a, jnp.float32), (result, style))
     np.testing.assert_allclose(contrastive.code_contrast(*as_float32), expected, rtol=1e-5)
+
+
+def test_neighbour_differences_are_of_the_eight_around():
+    maps = np.random.default_rng(0).normal(size=(2, 5, 6, 3)).astype(np.float32)
+    # Of the 3x4 positions inside.
+    places = {0: (1, 1), 6: (2, 3), 11: (3, 4)}
+    found = contrastive.neighbour_differences(jnp.asarray(maps), jnp.asarray(list(places)))
+    assert found.shape == (2, 3, 8, 3)
+    for p, (y, x) in enumerate(places.values()):
+        around = [(y + i, x + j) for i in (-1, 0, 1) for j in (-1, 0, 1) if (i, j) != (0, 0)]
+        for k, (row, column) in enumerate(around):
+            np.testing.assert_allclose(
+                found[:, p, k], maps[:, y, x] - maps[:, row, column], atol=1e-6
+            )

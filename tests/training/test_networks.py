@@ -108,6 +108,11 @@ REFUSED = {
         {"losses.gram.weight": 1.0, "losses.gram.layers": ("conv9_9",)},
         r"losses\.gram names the layer conv9_9; vgg19 has .*conv4_4",
     ),
+    "neighbours in a layer that is not there": (
+        None,
+        {"losses.ccpl.weight": 1.0, "losses.ccpl.layers": ("conv9_9",)},
+        r"losses\.ccpl names the layer conv9_9",
+    ),
     "an evaluation in a style that the run does not have": (
         {"name": "microast"},
         {"evaluation.every": 8},
@@ -203,3 +208,21 @@ def test_what_a_network_starts_from_does_not_depend_on_which_others_there_are():
         return jax.jit(init)(jax.random.key(0))[1]["heads"]
 
     jax.tree.map(np.testing.assert_array_equal, heads(alone), heads(beside))
+
+
+def test_neighbours_are_compared_where_there_are_some():
+    config = config_with(
+        **{
+            "image_size": 16,
+            "generator.size": "nano",
+            "features.network": "pca_kd_vgg",
+            "losses.patch_nce.weight": 0.0,
+            "losses.ccpl.weight": 1.0,
+        }
+    )
+    networks = build_networks(config)
+    assert set(networks.helpers) == {"difference_heads"}
+    with pytest.raises(
+        UserError, match=r"losses\.ccpl compares neighbours, and .* relu4_1 has less"
+    ):
+        init_generator(networks, config, jax.random.key(0))

@@ -129,6 +129,26 @@ def _patch_nce(players, outputs, images, settings, key):
     return sum(losses[1:], losses[0]) / len(losses)
 
 
+def _ccpl(players, outputs, images, settings, key):
+    """Neighbours in the result differ as they do in the content (CCPL, Wu et al. 2022)."""
+    content = players.see(images["content"], settings.layers)
+    shapes = tuple((h - 2, w - 2) for _, h, w, _ in (content[k].shape for k in settings.layers))
+    positions = contrastive.sample_positions(key, shapes, settings.positions)
+
+    def projected(maps):
+        differences = tuple(
+            contrastive.neighbour_differences(maps[layer], index)
+            for layer, index in zip(settings.layers, positions, strict=True)
+        )
+        every = tuple(jnp.arange(d.shape[1] * d.shape[2]) for d in differences)
+        parameters = {"params": players.helpers["difference_heads"]}
+        return players.networks.helpers["difference_heads"].apply(parameters, differences, every)
+
+    pairs = zip(projected(outputs.seen), projected(content), strict=True)
+    losses = [contrastive.patch_nce(q, r, settings.temperature) for q, r in pairs]
+    return sum(losses[1:], losses[0])
+
+
 def _reconstruction(players, outputs, images, settings, key):
     return jnp.abs(outputs.fake - images["content"]).mean()
 
@@ -303,6 +323,7 @@ def _layers(settings):
 TERMS = (
     Term("adversarial", _adversarial, "style"),
     Term("patch_nce", _patch_nce, "content", needs=("content", "heads")),
+    Term("ccpl", _ccpl, "content", needs=("content", "difference heads"), layers=_layers),
     Term("perceptual", _perceptual, "content", needs=("content",), layers=_layers),
     Term("lpips", _lpips, "content", needs=("content",), layers=lambda settings: LPIPS_LAYERS),
     Term("cycle", _cycle, "content", needs=("content", "cycle")),

@@ -32,8 +32,8 @@ class Networks:
     discriminators: "main" judges the generator's results, "grey" and "surface" views of them;
     "backward", in a cycle, those of the second generator, and "support" those of AnimeGANv3's
     second tail. helpers are trained together with the generator and not needed after it: PatchNCE's
-    "heads", the "backward" generator of a cycle, the "support" tail. features: the pretrained
-    network that perceptual terms and some discriminators see through.
+    "heads", CCPL's "difference_heads", the "backward" generator of a cycle, the "support" tail.
+    features: the pretrained network that perceptual terms and some discriminators see through.
 
     The optimizers give directions only. How far to go depends on the step of the run, which they
     cannot know: they count their own updates.

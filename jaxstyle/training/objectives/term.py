@@ -16,15 +16,16 @@ Settings = Any  # an entry of `config.losses`
 
 # "content": frames of the content, which a generator of noise lacks. "pairs": what each should look
 # like, by paired data, a teacher or a guide. "one style", "style image": a generator that has one,
-# or takes one. "heads": PatchNCE's projections. "cycle": a second generator that translates back.
-# "support tail": AnimeGANv3's. "smooth frames": edge-smoothed style frames in the batch. "start":
-# the generator that training starts from.
+# or takes one. "heads": PatchNCE's projections. "difference heads": CCPL's. "cycle": a second
+# generator that translates back. "support tail": AnimeGANv3's. "smooth frames": edge-smoothed style
+# frames in the batch. "start": the generator that training starts from.
 Need = Literal[
     "content",
     "pairs",
     "one style",
     "style image",
     "heads",
+    "difference heads",
     "cycle",
     "support tail",
     "smooth frames",

@@ -189,6 +189,38 @@ def _value_and_gradient(players, images, name, parts):
     return measured(players.generator, images)
 
 
+def test_neighbours_differ_in_the_result_as_in_the_content(squeezenet, images):
+    """CCPL, with all positions inside, in any order: the sum over layers is the same."""
+    changes = {"losses.ccpl.weight": 1.0, "losses.ccpl.layers": LAYERS}
+    more = {"losses.ccpl.positions": 1000, "losses.ccpl.width": 5, "losses.ccpl.temperature": 0.2}
+    players = players_of(squeezenet, **changes, **more)
+    terms, outputs = terms_of(players, images)
+    heads = jax.device_get(players.helpers["difference_heads"])
+    found, wanted = see(squeezenet, outputs.fake), see(squeezenet, images["content"])
+    expected = 0
+    for number, layer in enumerate(LAYERS):
+
+        def projected(maps, number=number):
+            maps = np.asarray(maps, np.float64)
+            inside = maps[:, 1:-1, 1:-1]
+            h, w = maps.shape[1:3]
+            d = np.stack(
+                [inside - maps[:, i : h - 2 + i, j : w - 2 + j] for i, j in np.ndindex(3, 3)], 3
+            )
+            d = np.delete(d, 4, axis=3).reshape(len(maps), -1, maps.shape[-1])
+            for name in ("hidden", "out"):
+                layer = heads[f"{name}_{number}"]
+                d = d @ layer["kernel"] + layer["bias"]
+                d = np.maximum(d, 0) if name == "hidden" else d
+            return d / np.sqrt((d**2).sum(-1, keepdims=True) + 1e-12)
+
+        q, r = projected(found[layer]), projected(wanted[layer])
+        logits = np.einsum("npc,nqc->npq", q, r) / 0.2
+        alike = np.einsum("npp->np", logits)
+        expected += (np.log(np.exp(logits).sum(-1)) - alike).mean()
+    np.testing.assert_allclose(terms["ccpl"], expected, rtol=1e-3)
+
+
 def test_lpips_of_result_and_content(squeezenet, images):
     players = players_of(squeezenet, **{"losses.lpips.weight": 1.0})
     layers = features.LPIPS_LAYERS

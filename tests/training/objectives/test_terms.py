@@ -352,7 +352,7 @@ def test_which_terms_hold_on_to_the_content_and_which_ask_for_the_style():
         return {name for name in both if weights[name] == 2 * both[name]}
 
     assert multiplied_by("content_weight") == {
-        *("patch_nce", "perceptual", "lpips", "cycle", "identity", "color"),
+        *("patch_nce", "ccpl", "perceptual", "lpips", "cycle", "identity", "color"),
         *("support/perceptual", "support/color"),
     }
     assert multiplied_by("style_weight") == {
