@@ -10,7 +10,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-KINDS = ("bce", "lsgan", "hinge", "wgan")
+SINGLE = ("bce", "lsgan", "hinge", "wgan")
+# "relativistic" is a loss of pairs, `relativistic_loss`.
+KINDS = (*SINGLE, "relativistic")
 
 Logits = Any  # float32 [N, ...], or a pytree of such arrays
 LogitsFn = Callable[[jax.Array], Logits]
@@ -38,7 +40,9 @@ def real_loss(kind: str, logits: Logits) -> jax.Array:
             return mean_of_heads(lambda x: jax.nn.relu(1 - x), logits)
         case "wgan":
             return -mean_of_heads(lambda x: x, logits)
-    raise ValueError(f"no adversarial loss {kind!r}; there are: {', '.join(KINDS)}")
+    raise ValueError(
+        f"no adversarial loss {kind!r} of single samples; there are: {', '.join(SINGLE)}"
+    )
 
 
 def fake_loss(kind: str, logits: Logits) -> jax.Array:
@@ -52,7 +56,9 @@ def fake_loss(kind: str, logits: Logits) -> jax.Array:
             return mean_of_heads(lambda x: jax.nn.relu(1 + x), logits)
         case "wgan":
             return mean_of_heads(lambda x: x, logits)
-    raise ValueError(f"no adversarial loss {kind!r}; there are: {', '.join(KINDS)}")
+    raise ValueError(
+        f"no adversarial loss {kind!r} of single samples; there are: {', '.join(SINGLE)}"
+    )
 
 
 def generator_loss(kind: str, logits: Logits) -> jax.Array:
@@ -61,6 +67,16 @@ def generator_loss(kind: str, logits: Logits) -> jax.Array:
     For 'bce' the non-saturating -log sigmoid(l); for 'hinge' and 'wgan' -l; for 'lsgan' (l - 1)^2.
     """
     return real_loss("wgan" if kind == "hinge" else kind, logits)
+
+
+def relativistic_loss(better: Logits, worse: Logits) -> jax.Array:
+    """The mean of -log sigmoid(better - worse), of the logits of pairs (Jolicoeur-Martineau 2018).
+
+    R3GAN's (Huang et al. 2024), who pair each real sample with a fake one: the discriminator's loss
+    of (real, fake) and the generator's of (fake, real). With R1 and R2 it converges, and a
+    generator that covers few samples gains nothing.
+    """
+    return mean_of_heads(lambda b, w: jax.nn.softplus(w - b), better, worse)
 
 
 def gradient_penalty(
@@ -77,12 +93,13 @@ def gradient_penalty(
     return jnp.square(norms - 1).mean()
 
 
-def r1_penalty(discriminator: LogitsFn, real: jax.Array) -> jax.Array:
-    """E[|grad D(x)|^2] / 2 at the real samples [N, H, W, C] (Mescheder et al. 2018).
+def zero_centred_penalty(discriminator: LogitsFn, x: jax.Array) -> jax.Array:
+    """E[|grad D(x)|^2] / 2 at samples [N, H, W, C] (Mescheder et al. 2018).
 
-    The gradient is that of the mean logit of each image, of several heads their mean.
+    R1 is that of real samples, R2 that of fake ones. The gradient is that of the mean logit of each
+    image, of several heads their mean.
     """
-    return _squared_gradient_norms(discriminator, real).mean() / 2
+    return _squared_gradient_norms(discriminator, x).mean() / 2
 
 
 def _squared_gradient_norms(discriminator: LogitsFn, x: jax.Array) -> jax.Array:

@@ -141,7 +141,14 @@ def _check_losses(config: ConfigDict) -> None:
     if losses.adversarial.conditional:
         # The pool does not keep the content that its results belong to.
         _require(pool == 0, "losses.adversarial.pool", pool, "0 where it is conditional")
-    _require(losses.r1.every >= 1, "losses.r1.every", losses.r1.every, "at least 1")
+    if kind == "relativistic":
+        # What is real is in the loss on the fake.
+        weight = losses.adversarial.real_weight
+        _require(
+            weight == 1, "losses.adversarial.real_weight", weight, "1 where it is relativistic"
+        )
+    for name in ("r1", "r2"):
+        _require(losses[name].every >= 1, f"losses.{name}.every", losses[name].every, "at least 1")
     for name, counts in (("patch_nce", ("patches", "width")), ("ccpl", ("positions", "width"))):
         for count in counts:
             value = losses[name][count]

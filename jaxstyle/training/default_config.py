@@ -109,11 +109,13 @@ def default_config() -> ConfigDict:
 
     config.losses = ConfigDict(
         {
-            # kind: bce, lsgan, hinge or wgan. The discriminator's loss on real and fake frames has
-            # weights, too, and there are further kinds of fakes: edge-smoothed style frames, which
-            # teach it to ask for crisp lines (smooth_grey: in grey), and grey style frames, so that
-            # colour counts. conditional: it sees the content beside the result (pix2pix). pool: so
-            # many earlier results, of which it sees some instead of new ones.
+            # kind: bce, lsgan, hinge or wgan; or relativistic, of pairs of real and fake (R3GAN),
+            # which wants r1 and r2 and takes no real_weight. The discriminator's loss on real and
+            # fake frames has weights, too, and there are further kinds of fakes: edge-smoothed
+            # style frames, which teach it to ask for crisp lines (smooth_grey: in grey), and grey
+            # style frames, so that colour counts. conditional: it sees the content beside the
+            # result (pix2pix). pool: so many earlier results, of which it sees some instead of new
+            # ones.
             # views: what is judged of a picture, each by a discriminator of its own: "color", as it
             # is; "grey", in a grey of random weights, so texture alone; "surface", smoothed, so
             # tones and shapes. augment: what discriminators see is changed at random, real or not
@@ -134,9 +136,10 @@ def default_config() -> ConfigDict:
                 "augment": (),
                 "augment_strength": 1.0,
             },
-            # On the discriminator. R1 is computed in one of `every` updates only, at `every` times
-            # the weight; the gradient penalty is WGAN-GP's.
+            # On the discriminator. R1, of real frames, and R2, of fake ones, are computed in one of
+            # `every` updates only, at `every` times the weight; the gradient penalty is WGAN-GP's.
             "r1": {"weight": 0.0, "schedule": CONSTANT, "every": 16},
+            "r2": {"weight": 0.0, "schedule": CONSTANT, "every": 16},
             "gradient_penalty": {"weight": 0.0, "schedule": CONSTANT},
             # On the discriminator, ProGAN's: keeps the logits of real frames from drifting.
             "drift": {"weight": 0.0, "schedule": CONSTANT},

@@ -70,6 +70,7 @@ class Updates:
     discriminator: bool
     adversarial: bool
     r1: bool
+    r2: bool = False
     stage: int | None = None
 
 
@@ -79,12 +80,20 @@ def updates_at(step: int, config: FrozenConfigDict) -> Updates:
         return Updates(generator=True, discriminator=False, adversarial=False, r1=False)
     has_adversary = config.losses.adversarial.weight > 0
     discriminator = has_adversary and step % config.discriminator_every == 0
-    r1 = config.losses.r1
+
+    def is_due(penalty: Any) -> bool:
+        return (
+            discriminator
+            and penalty.weight > 0
+            and step // config.discriminator_every % penalty.every == 0
+        )
+
     return Updates(
         generator=step % config.generator_every == 0,
         discriminator=discriminator,
         adversarial=True,
-        r1=discriminator and r1.weight > 0 and step // config.discriminator_every % r1.every == 0,
+        r1=is_due(config.losses.r1),
+        r2=is_due(config.losses.r2),
         stage=stage_at(step, config),
     )
 
@@ -187,7 +196,7 @@ def train_step(
             pools[name], shown = exchange(pool, players.gather(fake), key)
             pairs[name] = (real, shown[index])
         change, figure = _update_discriminators(
-            state, players, pairs, images, fraction, judge_key, updates.r1
+            state, players, pairs, images, fraction, judge_key, updates
         )
         changes |= {**change, "pools": pools}
         metrics |= {f"d/{name}": value for name, value in figure.items()}
@@ -248,7 +257,7 @@ def _update_discriminators(
     images: Mapping[str, jax.Array],
     fraction: jax.Array,
     key: jax.Array,
-    use_r1: bool,
+    updates: Updates,
 ) -> tuple[dict[str, Any], Terms]:
     """Returns the fields that change, and figures."""
     config = players.config
@@ -256,7 +265,9 @@ def _update_discriminators(
     def objective(parameters, shown):
         now = dataclasses.replace(players, discriminators=parameters)
         pairs, images = shown
-        terms, stats = of_discriminator.discriminator_terms(now, pairs, images, key, use_r1=use_r1)
+        terms, stats = of_discriminator.discriminator_terms(
+            now, pairs, images, key, use_r1=updates.r1, use_r2=updates.r2
+        )
         total = _weighted_sum(terms, of_discriminator.weights_at(fraction, config))
         return total, ({**terms, "total": total}, stats)
 

@@ -16,7 +16,7 @@ EXPECTED = {
 }
 
 
-@pytest.mark.parametrize("kind", adversarial.KINDS)
+@pytest.mark.parametrize("kind", adversarial.SINGLE)
 def test_losses_equal_their_formulas(kind):
     real, fake, generator = EXPECTED[kind]
     logits = jnp.asarray(LOGITS).reshape(1, 5, 1, 1)
@@ -27,7 +27,7 @@ def test_losses_equal_their_formulas(kind):
     )
 
 
-@pytest.mark.parametrize("kind", adversarial.KINDS)
+@pytest.mark.parametrize("kind", adversarial.SINGLE)
 def test_heads_count_alike_however_many_logits_they_have(kind):
     heads = {"a": jnp.asarray(LOGITS).reshape(1, 5, 1, 1), "b": jnp.full((1, 2, 4, 1), 0.7)}
     for loss in (adversarial.real_loss, adversarial.fake_loss, adversarial.generator_loss):
@@ -51,6 +51,20 @@ def test_bce_stays_finite_for_extreme_logits():
         assert jnp.isfinite(gradient).all()
 
 
+def test_relativistic_loss_is_the_cross_entropy_of_pairs():
+    real, fake = np.random.default_rng(0).normal(0, 3, (2, 5, 4)).astype(np.float32)
+    sigmoid = 1 / (1 + np.exp(-(real - fake)))
+    for better, worse, probability in ((real, fake, sigmoid), (fake, real, 1 - sigmoid)):
+        loss = adversarial.relativistic_loss(jnp.asarray(better), jnp.asarray(worse))
+        np.testing.assert_allclose(loss, -np.log(probability).mean(), rtol=1e-4)
+    # Pairs of one head, never of two.
+    heads = adversarial.relativistic_loss(
+        {"a": jnp.zeros((2, 3)), "b": jnp.full((2, 1), 2.0)},
+        {"a": jnp.zeros((2, 3)), "b": jnp.full((2, 1), -1.0)},
+    )
+    np.testing.assert_allclose(heads, (np.log(2) + np.log1p(np.exp(-3))) / 2, rtol=1e-5)
+
+
 def linear(weights):
     """A patch discriminator of two equal logits, w . x, whose gradient is known: w."""
     return lambda x: jnp.repeat(jnp.einsum("nhwc,hwc->n", x, weights)[:, None], 2, axis=1)
@@ -60,14 +74,18 @@ def test_r1_is_half_the_squared_gradient():
     weights = jax.random.normal(jax.random.key(0), (4, 4, 3))
     real = jax.random.normal(jax.random.key(1), (2, 4, 4, 3))
     expected = np.square(weights).sum() / 2
-    np.testing.assert_allclose(adversarial.r1_penalty(linear(weights), real), expected, rtol=1e-5)
+    np.testing.assert_allclose(
+        adversarial.zero_centred_penalty(linear(weights), real), expected, rtol=1e-5
+    )
 
 
 def test_r1_of_several_heads_is_that_of_their_mean():
     a, b = jax.random.normal(jax.random.key(0), (2, 4, 4, 3))
     real = jax.random.normal(jax.random.key(1), (2, 4, 4, 3))
     expected = np.square((a + b) / 2).sum() / 2
-    penalty = adversarial.r1_penalty(lambda x: {"a": linear(a)(x), "b": linear(b)(x)}, real)
+    penalty = adversarial.zero_centred_penalty(
+        lambda x: {"a": linear(a)(x), "b": linear(b)(x)}, real
+    )
     np.testing.assert_allclose(penalty, expected, rtol=1e-5)
 
 

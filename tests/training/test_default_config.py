@@ -71,7 +71,7 @@ def test_sound_values_pass(name, value):
         *((f"{name}", (0, -1)) for name in (
             "steps", "batch_size", "generator_every", "discriminator_every", "log_every",
             "sample_every", "checkpoint_every", "keep_checkpoints", "losses.r1.every",
-            "losses.patch_nce.patches", "losses.patch_nce.width",
+            "losses.r2.every", "losses.patch_nce.patches", "losses.patch_nce.width",
         )),
         *((name, (-1,)) for name in ("seed", "devices", "initial_steps", "evaluation.every")),
         ("evaluation.count", (0,)),
@@ -180,6 +180,15 @@ def test_a_paired_loss_needs_paired_data():
     check_config(changed(**{"losses.paired_l1.weight": 1.0, "data.paired": True}))
     with pytest.raises(UserError, match=r"data\.paired is False"):
         check_config(changed(**{"losses.paired_l1.weight": 1.0}))
+
+
+def test_pairs_of_real_and_fake_have_no_weight_of_the_real():
+    relativistic = {"losses.adversarial.kind": "relativistic"}
+    check_config(changed(**relativistic, **{"losses.adversarial.fake_weight": 2.0}))
+    with pytest.raises(
+        UserError, match=r"real_weight is 2\.0; it must be 1 where it is relativistic"
+    ):
+        check_config(changed(**relativistic, **{"losses.adversarial.real_weight": 2.0}))
 
 
 def test_an_anchor_needs_a_start():

@@ -208,6 +208,8 @@ def test_every_so_many_steps():
             "discriminator_every": 3,
             "losses.r1.weight": 1.0,
             "losses.r1.every": 2,
+            "losses.r2.weight": 1.0,
+            "losses.r2.every": 3,
         }
     )
     updates = [steps.updates_at(step, config) for step in range(20)]
@@ -218,12 +220,13 @@ def test_every_so_many_steps():
     assert [u.adversarial for u in updates[3:]] == [True] * 17
     at = {
         name: [i for i in range(3, 20) if getattr(updates[i], name)]
-        for name in ("generator", "discriminator", "r1")
+        for name in ("generator", "discriminator", "r1", "r2")
     }
     assert at["generator"] == [4, 6, 8, 10, 12, 14, 16, 18]
     assert at["discriminator"] == [3, 6, 9, 12, 15, 18]
     # Every second of the discriminator's updates, whatever steps these fall on.
     assert at["r1"] == [6, 12, 18]
+    assert at["r2"] == [9, 18]
 
 
 def test_initial_steps_learn_to_reproduce(plain, batch):
@@ -405,7 +408,8 @@ def test_every_kind_of_adversarial_loss_trains(kind, plain, batch):
     state, step = trainer.initial, trainer.step(BOTH)
     for _ in range(2):
         state, metrics = step(state, batch)
-    assert {"g/adversarial", "d/real", "d/fake"} <= set(metrics)
+    judgements = {"d/fake"} if kind == "relativistic" else {"d/real", "d/fake"}
+    assert {"g/adversarial", *judgements} <= set(metrics)
     assert all(np.isfinite(float(value)) for value in metrics.values())
     assert float(metrics["d/gradient_norm"]) > 0
     assert float(metrics["g/gradient_norm"]) > 0

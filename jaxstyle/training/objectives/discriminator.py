@@ -36,7 +36,13 @@ class Judged:
 
 
 def discriminator_terms(
-    players: Players, pairs: Pairs, images: Images, key: jax.Array, *, use_r1: bool
+    players: Players,
+    pairs: Pairs,
+    images: Images,
+    key: jax.Array,
+    *,
+    use_r1: bool,
+    use_r2: bool = False,
 ) -> tuple[dict[str, jax.Array], dict[str, Any]]:
     """Each term of the discriminators' losses, and their new spectral norm estimates.
 
@@ -46,8 +52,8 @@ def discriminator_terms(
     stats: dict[str, Any] = {}
     for name, (real, fake) in pairs.items():
         terms = _in_use(name, players.config)
-        if not use_r1:
-            terms = [term for term in terms if term.name != "r1"]
+        left_out = {"r1": not use_r1, "r2": not use_r2}
+        terms = [term for term in terms if not left_out.get(term.name)]
         found, stats[name] = _terms_of_one(
             name, terms, players, real, fake, images, named_key(key, name)
         )
@@ -137,12 +143,19 @@ def _real(judged, settings, key):
 
 
 def _fake(judged, settings, key):
-    return adversarial.fake_loss(settings.kind, judged.logits["fake"])
+    return _loss_on_fakes("fake", judged, settings)
+
+
+def _loss_on_fakes(name, judged, settings):
+    fake = judged.logits[name]
+    if settings.kind == "relativistic":
+        return adversarial.relativistic_loss(judged.logits["real"], fake)
+    return adversarial.fake_loss(settings.kind, fake)
 
 
 def _smooth(judged, settings, key):
     """Style frames without their crisp edges, so that it asks for these."""
-    return adversarial.fake_loss(settings.kind, judged.logits["smooth"])
+    return _loss_on_fakes("smooth", judged, settings)
 
 
 def _smooth_frames(images, settings):
@@ -152,7 +165,7 @@ def _smooth_frames(images, settings):
 
 def _grey(judged, settings, key):
     """Style frames without their colours."""
-    return adversarial.fake_loss(settings.kind, judged.logits["grey"])
+    return _loss_on_fakes("grey", judged, settings)
 
 
 def _grey_frames(images, settings):
@@ -160,7 +173,11 @@ def _grey_frames(images, settings):
 
 
 def _r1(judged, settings, key):
-    return adversarial.r1_penalty(judged.judge, judged.real)
+    return adversarial.zero_centred_penalty(judged.judge, judged.real)
+
+
+def _r2(judged, settings, key):
+    return adversarial.zero_centred_penalty(judged.judge, judged.fake)
 
 
 def _gradient_penalty(judged, settings, key):
@@ -172,23 +189,35 @@ def _drift(judged, settings, key):
     return adversarial.mean_of_heads(jnp.square, judged.logits["real"])
 
 
-def _judgement(name: str, function: Callable, **fields: Any) -> Term:
+def _real_weight(settings):
+    # Of pairs, what is real is in the loss on the fake.
+    return 0.0 if settings.kind == "relativistic" else settings.real_weight
+
+
+def _judgement(
+    name: str, function: Callable, weight: Callable[[Any], float] | None = None, **fields: Any
+) -> Term:
     """A term of `config.losses.adversarial`, whose schedule is that of the generator's."""
     return Term(
         name,
         function,
         entry="adversarial",
-        weight=lambda settings: settings[f"{name}_weight"],
+        weight=weight or (lambda settings: settings[f"{name}_weight"]),
         schedule=constant,
         **fields,
     )
 
 
-_REAL, _FAKE = _judgement("real", _real), _judgement("fake", _fake)
+def _lazy(name: str, function: Callable) -> Term:
+    """Computed every few steps only, which it makes up for by its size (Karras et al. 2020)."""
+    return Term(name, function, weight=lambda settings: settings.weight * settings.every)
+
+
+_REAL, _FAKE = _judgement("real", _real, _real_weight), _judgement("fake", _fake)
 
 _OF_ALL = (
-    # R1 is computed every few steps only, and makes up for it by its size (Karras et al. 2020).
-    Term("r1", _r1, weight=lambda settings: settings.weight * settings.every),
+    _lazy("r1", _r1),
+    _lazy("r2", _r2),
     Term("gradient_penalty", _gradient_penalty),
     Term("drift", _drift),
 )

@@ -96,10 +96,16 @@ def _adversarial(players, outputs, images, settings, key):
     losses = []
     for name in ADVERSARIES:
         if name in outputs.pairs:
-            _, fake = outputs.pairs[name]
-            seen = shown(name, fake, images, named_key(key, name), players.config)
+            real, fake = outputs.pairs[name]
+            own_key = named_key(key, name)
+            seen = shown(name, fake, images, own_key, players.config)
             logits = players.judge(name, seen, images)
-            losses.append(adversarial.generator_loss(settings.kind, logits))
+            if settings.kind == "relativistic":
+                seen = shown(name, real, images, named_key(own_key, "real"), players.config)
+                judged_real = players.judge(name, seen, images)
+                losses.append(adversarial.relativistic_loss(logits, judged_real))
+            else:
+                losses.append(adversarial.generator_loss(settings.kind, logits))
     return sum(losses[1:], losses[0])
 
 

@@ -266,6 +266,53 @@ def test_animegan2s_discriminator_rejects_grey_and_smooth_frames(images):
     assert weights == pytest.approx({"real": 1.5, "fake": 1.0, "grey": 1.2, "smooth": 0.8})
 
 
+def test_r3gan_judges_pairs_and_penalises_both_sides(images):
+    changes = {
+        "losses.adversarial.weight": 1.0,
+        "losses.adversarial.kind": "relativistic",
+        "losses.adversarial.smooth_weight": 0.5,
+        "losses.r1.weight": 2.0,
+        "losses.r2.weight": 3.0,
+        "losses.r2.every": 4,
+    }
+    config = config_with(**changes)
+    players = players_of(config)
+    outputs = run_generators(players, images)
+    of_generator, _ = terms_of(players, images)
+
+    @functools.partial(jax.jit, static_argnames=("use_r1", "use_r2"))
+    def of_judge(key, **penalties):
+        return discriminator_terms(players, outputs.pairs, images, key, **penalties)[0]
+
+    terms = of_judge(jax.random.key(0), use_r1=False, use_r2=True)
+    assert set(terms) == {"fake", "smooth", "r2"}
+    judge = players.networks.discriminators["main"]
+
+    def logits(x):
+        return judge.apply({"params": players.discriminators["main"]}, x)
+
+    real, fake, smooth = (
+        np.asarray(logits(x)) for x in (images["style"], outputs.fake, images["style_smooth"])
+    )
+    expected = {"fake": np.log1p(np.exp(fake - real)), "smooth": np.log1p(np.exp(smooth - real))}
+    for name, values in expected.items():
+        np.testing.assert_allclose(terms[name], values.mean(), rtol=1e-4)
+    wanted = np.log1p(np.exp(real - fake)).mean()
+    np.testing.assert_allclose(of_generator["adversarial"], wanted, rtol=1e-4)
+
+    def half_square(x):
+        gradient = jax.grad(lambda x: logits(x).mean(axis=(1, 2, 3)).sum())(x)
+        return np.square(np.asarray(gradient)).sum() / len(x) / 2
+
+    np.testing.assert_allclose(terms["r2"], half_square(outputs.fake), rtol=1e-3)
+    r1 = of_judge(jax.random.key(0), use_r1=True, use_r2=False)
+    np.testing.assert_allclose(r1["r1"], half_square(images["style"]), rtol=1e-3)
+    weights = weights_of(discriminator, config)
+    assert weights["r2"] == 12
+    assert weights["grey/r2"] == 12
+    assert "real" not in weights
+
+
 def test_each_style_has_a_channel_of_the_discriminator(images):
     config = config_with(
         {"name": "realtime", "size": "tiny", "styles": 3},
