@@ -103,7 +103,7 @@ class Realtime(nn.Module):
 
     With a `half_width` the head has two steps: so many channels at half the resolution, which see
     the frame again, and then the pixels. Lines are crisper for it, and a texture is not bound to
-    the grid of 4x4 pixels; `small` with 12 takes 1.3 times as long.
+    the grid of 4x4 pixels; `small` with 12 takes 1.7 times as long on two CPU cores.
 
     With `branches` each convolution is trained as a sum of several and starts as a single one
     (`BranchedConv`); `jaxstyle.models.branches.fold` makes it one again, to be saved and run.

@@ -31,10 +31,10 @@ OF_PHOTOS = (
 )
 OF_CLIPS = (
     StyleMetric(
-        "warp_ratio_1", "warp_short/relative", "warp error over 1 frame, x the clip's own", 1.3
+        "warp_ratio_1", "warp_short/relative", "warp error over 1 frame, x the clip's own", 2.0
     ),
     StyleMetric(
-        "warp_ratio_8", "warp_long/relative", "warp error over 8 frames, x the clip's own", 1.3
+        "warp_ratio_8", "warp_long/relative", "warp error over 8 frames, x the clip's own", 2.0
     ),
 )
 
