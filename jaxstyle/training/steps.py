@@ -41,10 +41,10 @@ class TrainState:
 
     generator: parameters, a nested dict of float32. helpers, discriminators: those of the further
     networks by name (see `Networks`). discriminator_stats: their spectral norm estimates and fixed
-    mixing of features, or empty.
-    ema: the running average of the generator's parameters. pools: earlier results by the name of
-    the discriminator that sees them, or empty. step: int32 scalar, how many steps were taken. key:
-    the run's PRNG key, which never changes; each step folds its number in.
+    mixing of features, or empty. ema: the running average of the generator's parameters. pools:
+    earlier results by the name of the discriminator that sees them, or empty. step: int32 scalar,
+    how many steps were taken. key: the run's PRNG key, which never changes; each step folds its
+    number in.
     """
 
     step: jax.Array

@@ -53,9 +53,8 @@ class Players:
 
     discriminators, stats: by name, as in `TrainState`. pretrained: the parameters of the network
     that perceptual terms and discriminators see through ("features"), what its layers are divided
-    by ("scales") and
-    the heads of LPIPS ("lpips_heads"), and the generator that the run started from, branches folded
-    ("start"), each if there is a term that needs it.
+    by ("scales") and the heads of LPIPS ("lpips_heads"), and the generator that the run started
+    from, branches folded ("start"), each if there is something that needs it.
     options: further arguments of the generator and the discriminators, such as how far those that
     grow have come. axis: the name of the mapped axis over which a batch is spread, where each
     device computes on its own part of it (pmap).
