@@ -36,6 +36,13 @@ METRICS = {
         "Hellinger distance of the joint colour histograms in CIE Lab from that of the style: 0 "
         "for the same, 1 for none in common.",
     ),
+    "grid": Metric(
+        "grid, x the style's",
+        "lower",
+        "style",
+        "Power at the frequencies of a grid of four pixels, which a generator at a quarter of the "
+        "resolution may leave, against that beside them; as a multiple of the style's own.",
+    ),
     "fid": Metric(
         "FID",
         "lower",

@@ -16,6 +16,7 @@ from jaxstyle.evaluation.contents import Content, middle_square
 from jaxstyle.evaluation.edges import edge_f1
 from jaxstyle.evaluation.fid import SMALLEST_SET, frechet_distance
 from jaxstyle.evaluation.footage import LONG_SPAN, SHORT_SPAN, evenly_spaced
+from jaxstyle.evaluation.grid import SMALLEST_SIDE, grid_power
 from jaxstyle.evaluation.kid import kernel_distance
 from jaxstyle.evaluation.ms_ssim import ms_ssim
 from jaxstyle.evaluation.psnr import psnr
@@ -172,7 +173,9 @@ def compared_frames(content: Content) -> list[tuple[int, int]]:
 def _style_metrics(shown: np.ndarray, style: np.ndarray) -> Metrics:
     squares = _squares_like(style, shown)
     a, b = (jnp.asarray(frames, jnp.float32) / 255 for frames in (squares, style))
+    measurable = style.shape[1] >= SMALLEST_SIDE
     return {
+        "grid": grid_power(squares) / grid_power(style) if measurable else None,
         "swd": float(sliced_wasserstein(a, b, jax.random.key(0))["swd/mean"]),
         "color_histogram": float(color_histogram_distance(a, b)),
     }

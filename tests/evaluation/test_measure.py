@@ -13,6 +13,7 @@ from jaxstyle.evaluation.contents import Content
 from jaxstyle.evaluation.edges import edge_f1
 from jaxstyle.evaluation.fid import SMALLEST_SET, frechet_distance
 from jaxstyle.evaluation.footage import Footage, Motion
+from jaxstyle.evaluation.grid import grid_power
 from jaxstyle.evaluation.held_out import held_out_clips
 from jaxstyle.evaluation.kid import kernel_distance
 from jaxstyle.evaluation.measure import Instruments, caveats, measure, missing, with_relative
@@ -101,6 +102,7 @@ def test_figures_are_those_of_the_metrics(scenes, style):
     expected = {
         "swd": sliced_wasserstein(unit(shown), unit(style), jax.random.key(0))["swd/mean"],
         "color_histogram": color_histogram_distance(unit(shown), unit(style)),
+        "grid": grid_power(shown) / grid_power(style),
         "ssim": ssim(*luma).mean(),
         "ms_ssim": ms_ssim(unit(shown), unit(given)).mean(),
         "edge_f1": edge_f1(shown, given).mean(),
