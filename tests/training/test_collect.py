@@ -41,6 +41,13 @@ def folder(collect, tmp_path):
         *map(collect["_PAINTINGS"].format, paintings),
         *(file for file, _, _ in collect["_SINGLE"].values()),
         *(f"{collect['_CARTOON']}/{episode}_1.png" for episode in ("cycling", "school", "spring")),
+        *(
+            f"{look}/{i}.jpg"
+            for looks in collect["_GALLERY"].values()
+            for look in looks
+            for i in range(5)
+        ),
+        *(f"{p}/{Path(p).name}_{i}.png" for p in collect["_GALLERY_PHOTOS"] for i in range(2)),
     ]
     for name in names:
         path = tmp_path / "media" / name
@@ -51,6 +58,7 @@ def folder(collect, tmp_path):
         path.with_suffix(".png").rename(path)
     for film in collect["_FILMS"]:
         write_film(tmp_path / "media" / film, 12)
+    write_film(tmp_path / "media" / collect["_WEBCAM"] / "yes.mkv", 12)
     return tmp_path
 
 
@@ -74,7 +82,18 @@ def test_nothing_that_is_held_out_is_trained_on(collect, folder, capsys):
     for line in capsys.readouterr().out.splitlines():
         path, told = line.split(": ")
         counts[str(Path(path).relative_to(out))] = int(told.split()[0])
+    one_folder = {"hiroshige", "tarot", "crane", "wright", "busch", "heath_robinson"}
     assert counts == {
+        **dict.fromkeys(one_folder | {"watercolours", "pyle"}, 4),
+        **dict.fromkeys({f"held_out/{name}" for name in one_folder}, 1),
+        "held_out/watercolours": 1,
+        "held_out/pyle": 1,
+        "rackham": 8,
+        "held_out/rackham": 2,
+        # Five of one folder, and of the other five and those above.
+        "impressionists": 28,
+        "held_out/impressionists": 6,
+        "gallery_content": 9 + sum(collect["_FILMS"].values()) + 4 + 1,
         "content": 9 + sum(collect["_FILMS"].values()),
         "cartoon": 1,
         "paintings": 4 * 18,

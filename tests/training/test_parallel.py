@@ -24,7 +24,7 @@ def everything() -> ConfigDict:
     config.update_from_flattened_dict(
         {
             "steps": 10,
-            "batch_size": 4,
+            "batch_size": 8,
             "image_size": 48,
             "generator.size": "nano",
             "discriminator.width": 8,
@@ -74,7 +74,7 @@ def any_style() -> ConfigDict:
 def batch() -> dict[str, np.ndarray]:
     rng = np.random.default_rng(0)
     tops = {"content": 256, "style": 128, "style_smooth": 128}
-    return {k: rng.integers(0, top, (4, 48, 48, 3), np.uint8) for k, top in tops.items()}
+    return {k: rng.integers(0, top, (8, 48, 48, 3), np.uint8) for k, top in tops.items()}
 
 
 @functools.cache
