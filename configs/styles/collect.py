@@ -114,7 +114,7 @@ def _collect(args: argparse.Namespace) -> None:
     for film, count in _FILMS.items():
         _cut_frames(_found(media, film), count, out / "content")
     _copy(media, _HELD_OUT_PHOTOS, out / "held_out/photos")
-    episodes = sorted(path.name for path in find_files(_found(media, _CARTOON), IMAGE_EXTENSIONS))
+    episodes = [path.name for path in _pictures(media, _CARTOON)]
     for is_held_out, folder in ((True, "held_out/cartoon"), (False, "cartoon")):
         chosen = [n for n in episodes if n.startswith(_HELD_OUT_EPISODES) == is_held_out]
         _copy(media, [f"{_CARTOON}/{name}" for name in chosen], out / folder)
@@ -153,7 +153,7 @@ def _found(media: Path, name: str) -> Path:
 
 def _pictures(media: Path, folder: str) -> list[Path]:
     """Its image files, by name."""
-    return sorted(find_files(_found(media, folder), IMAGE_EXTENSIONS), key=lambda path: path.name)
+    return find_files(_found(media, folder), IMAGE_EXTENSIONS)
 
 
 def _copy(media: Path, names: Iterable[str], folder: Path) -> None:

@@ -54,7 +54,7 @@ def get_config() -> ConfigDict:
         f"painter:{style}?art={DATA}/{folder}" for style, folder in STYLES.items()
     )
     config.data.memory = 3000
-    # Little noise: lines are to stay crisp, and the shift term holds them where they are.
+    # Little noise, for lines are to stay crisp.
     config.data.noise = 0.06
     config.losses.paired_gradient.weight = 6.0
     config.losses.patches.weight = 0.0

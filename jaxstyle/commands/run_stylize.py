@@ -73,11 +73,8 @@ def stylize(args: argparse.Namespace) -> None:
         mask = _open_mask(args, source, stack)
         if judge:
             _check_judged(args, names, source, mask, images)
-        controls = _controls(args, names_of_styles, styles)
-        if first_style:
-            controls.change({"style": first_style})
-        shown = [first_style] if first_style else names_of_styles
-        comment = _comment(bundles, shown)
+        controls = _controls(args, names_of_styles, styles, first_style)
+        comment = _comment(bundles, [first_style] if first_style else names_of_styles)
         stretch_to = None if source.live else args.size
         output = Output(
             source,
@@ -198,12 +195,16 @@ def _scheduler(
     )
 
 
-def _controls(args: argparse.Namespace, names: list[str], styles: list[Style]) -> Controls:
+def _controls(
+    args: argparse.Namespace, names: list[str], styles: list[Style], first_style: str
+) -> Controls:
     curve = args.strength if isinstance(args.strength, StrengthCurve) else None
     controls = Controls(names, bundles=[style.bundle for style in styles], curve=curve)
     controls.change({"smoothing": args.smoothing})
     if curve is None:
         controls.change({"strength": args.strength})
+    if first_style:
+        controls.change({"style": first_style})
     return controls
 
 

@@ -18,6 +18,7 @@ from jaxstyle.guides.painters.filters import (
     contour_strokes,
     flat_regions,
     lines,
+    lively,
     luma,
 )
 from jaxstyle.guides.painters.matching import from_lab, to_lab
@@ -230,7 +231,5 @@ def _inner_borders(lightness: np.ndarray, *, most: float) -> np.ndarray:
 
 def _crisp(lab: np.ndarray, *, large: float, small: float) -> np.ndarray:
     """What tells each pixel from its surroundings of five pixels, and of one, multiplied."""
-    for sigma, factor in ((5.0, large), (1.2, small)):
-        surroundings = cv2.GaussianBlur(lab, (0, 0), sigma)
-        lab = surroundings + np.float32(factor) * (lab - surroundings)
-    return lab
+    lab = lively(lab, lightness=large, colour=large, sigma=5.0)
+    return lively(lab, lightness=small, colour=small, sigma=1.2)

@@ -157,6 +157,16 @@ def flat_tones(values: np.ndarray, count: int, sharpness: float) -> np.ndarray:
     return (step + 0.5 + 0.5 * within) / count
 
 
+def lively(lab: np.ndarray, *, lightness: float, colour: float, sigma: float) -> np.ndarray:
+    """L*a*b* with what tells each pixel from its surroundings (a blur of `sigma`) multiplied.
+
+    lab: float32 [H, W, 3], L* from 0 to 100.
+    """
+    surroundings = cv2.GaussianBlur(lab, (0, 0), sigma)
+    factors = np.array([lightness, colour, colour], np.float32)
+    return surroundings + factors * (lab - surroundings)
+
+
 def contour_strokes(values: np.ndarray, *, sigma: float, period: float, still: float) -> np.ndarray:
     """Waves along the contour lines of a picture, one every `period` units of its values.
 

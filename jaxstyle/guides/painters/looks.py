@@ -9,6 +9,7 @@ from jaxstyle.guides.painters.filters import (
     contour_strokes,
     flat_tones,
     lines,
+    lively,
     luma,
 )
 from jaxstyle.guides.painters.matching import from_lab, to_lab
@@ -56,7 +57,7 @@ def oil(image: np.ndarray) -> np.ndarray:
         for shift in (0, period / 4)
     )
     dabs += np.stack([5 * wave, 10 * turned, 15 * wave], axis=-1)
-    return from_lab(_lively(dabs, lightness=1.2, colour=1.2, sigma=1.5))
+    return from_lab(lively(dabs, lightness=1.2, colour=1.2, sigma=1.5))
 
 
 def starry(image: np.ndarray) -> np.ndarray:
@@ -67,7 +68,7 @@ def starry(image: np.ndarray) -> np.ndarray:
     """
     lab = to_lab(image)
     own = to_lab(
-        anisotropic_kuwahara(from_lab(_lively(lab, lightness=1.3, colour=1.6, sigma=10.0)), 4.0)
+        anisotropic_kuwahara(from_lab(lively(lab, lightness=1.3, colour=1.6, sigma=10.0)), 4.0)
     )
     lightness = own[..., 0] / 100
     surroundings = cv2.GaussianBlur(lightness, (0, 0), 20.0)
@@ -77,7 +78,7 @@ def starry(image: np.ndarray) -> np.ndarray:
     place = 3.7 * surroundings - 0.38 + 1.6 * (lightness - surroundings) + 0.3 * strokes
     night = to_lab(_dyed(place, _NIGHT))
     night[..., 1:] += (0.5 * _warmth(own) * (own - night))[..., 1:]
-    return from_lab(_lively(night, lightness=1.9, colour=1.9, sigma=1.5))
+    return from_lab(lively(night, lightness=1.9, colour=1.9, sigma=1.5))
 
 
 def woodblock(image: np.ndarray) -> np.ndarray:
@@ -118,13 +119,6 @@ def _clear(lab: np.ndarray, *, amount: float) -> np.ndarray:
     clear = np.interp(chroma, [0, 2, 7, 20, 40, 90], [0, 4, 17, 35, 55, 90]).astype(np.float32)
     factor = 1 + amount * (clear / np.maximum(chroma, 1e-3) - 1)
     return lab * np.concatenate([np.ones_like(factor), factor, factor], axis=-1)
-
-
-def _lively(lab: np.ndarray, *, lightness: float, colour: float, sigma: float) -> np.ndarray:
-    """L*a*b* with what tells each pixel from its surroundings (a blur of `sigma`) multiplied."""
-    surroundings = cv2.GaussianBlur(lab, (0, 0), sigma)
-    factors = np.array([lightness, colour, colour], np.float32)
-    return surroundings + factors * (lab - surroundings)
 
 
 def _between_black_and_white(lab: np.ndarray) -> np.ndarray:

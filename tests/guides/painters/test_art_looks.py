@@ -1,4 +1,3 @@
-import cv2
 import numpy as np
 import pytest
 
@@ -13,14 +12,9 @@ DOWN, RIGHT = 5, 4
 
 
 @pytest.fixture(scope="module")
-def wall():
-    """A picture of soft shapes with grain, larger than what is painted of it."""
-    rng = np.random.default_rng(0)
-    shapes = rng.uniform(size=(7, 7, 3)).astype(np.float32)
-    size = (WIDTH + RIGHT, HEIGHT + DOWN)
-    image = cv2.resize(shapes, size, interpolation=cv2.INTER_CUBIC)
-    image += 0.03 * rng.standard_normal(image.shape, np.float32)
-    return image.clip(0, 1)
+def wall(soft_shapes):
+    """Larger than what is painted of it."""
+    return soft_shapes(HEIGHT + DOWN, WIDTH + RIGHT, across=7, grain=0.03)
 
 
 @pytest.fixture(scope="module")

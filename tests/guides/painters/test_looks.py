@@ -21,14 +21,9 @@ GOLDEN = Path(__file__).parent / "golden"
 
 
 @pytest.fixture(scope="module")
-def wall():
-    """A picture of soft shapes with grain, larger than what is painted of it."""
-    rng = np.random.default_rng(0)
-    shapes = rng.uniform(size=(13, 13, 3)).astype(np.float32)
-    size = (WIDTH + RIGHT, HEIGHT + DOWN)
-    image = cv2.resize(shapes, size, interpolation=cv2.INTER_CUBIC)
-    image += 0.05 * rng.standard_normal(image.shape, np.float32)
-    return image.clip(0, 1)
+def wall(soft_shapes):
+    """Larger than what is painted of it."""
+    return soft_shapes(HEIGHT + DOWN, WIDTH + RIGHT, across=13, grain=0.05)
 
 
 @pytest.fixture(scope="module", params=PAINTERS)
